@@ -1,0 +1,163 @@
+"""What can go wrong, as a tree. Each class has one stable problem code and one HTTP status; the doors translate,
+nobody else does.
+
+    NetraError
+      InvalidInput           invalid_input        422   a field is missing or wrong; says which
+      NotAuthenticated       not_authenticated    401   no credentials, or they are not valid any more
+      InvalidCredentials     invalid_credentials  401   wrong email or password
+      Forbidden              forbidden            403   known, and not allowed (origin, setup closed)
+      NotFound               not_found            404   does not exist, or belongs to somebody else: same answer
+      Conflict               conflict             409   the state has moved on; says how
+      PayloadTooLarge        too_large            413   body, file or message over its limit
+      UnsupportedMedia       unsupported_media    415   a body or file of a kind not taken
+      RateLimited            rate_limited         429   too many; says when to come back
+      LimitReached           limit_reached        429   a limit of this user (queued runs, connections)
+      Unavailable            unavailable          503   storage or engine away; nothing was lost, try again
+      ConfigurationError     configuration        500   settings that cannot work; raised at start, with what to do
+      IllegalTransition      illegal_transition   500   a state machine was asked for a step it does not have
+      AgentError             agent_error          500   raised by agents and tools for people: its message is shown
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AgentError",
+    "ConfigurationError",
+    "Conflict",
+    "Forbidden",
+    "IllegalTransition",
+    "InvalidCredentials",
+    "InvalidInput",
+    "LimitReached",
+    "NetraError",
+    "NotAuthenticated",
+    "NotFound",
+    "PayloadTooLarge",
+    "RateLimited",
+    "Unavailable",
+    "UnsupportedMedia",
+]
+
+
+class NetraError(Exception):
+    """The root. `message` is for people and says what to do; `details` are extra members of the problem document."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class InvalidInput(NetraError):
+    """A field is missing or wrong. `field` names it, with dots for nesting."""
+
+    code = "invalid_input"
+    status = 422
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message, hint=hint, **({"field": field} if field else {}), **details)
+        self.field = field
+
+
+class NotAuthenticated(NetraError):
+    """No credentials, or they are not valid any more."""
+
+    code = "not_authenticated"
+    status = 401
+
+
+class InvalidCredentials(NetraError):
+    """Wrong email or password; deliberately does not say which."""
+
+    code = "invalid_credentials"
+    status = 401
+
+
+class Forbidden(NetraError):
+    """Known, and not allowed."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(NetraError):
+    """Does not exist, or belongs to somebody else: the answer is the same."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(NetraError):
+    """The state has moved on since the caller looked."""
+
+    code = "conflict"
+    status = 409
+
+
+class PayloadTooLarge(NetraError):
+    """A body, file or message is over its limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedMedia(NetraError):
+    """A body or file of a kind that is not taken."""
+
+    code = "unsupported_media"
+    status = 415
+
+
+class RateLimited(NetraError):
+    """Too many attempts. `retry_after` is in seconds."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message, hint=hint, retry_after_seconds=retry_after, **details)
+        self.retry_after = retry_after
+
+
+class LimitReached(NetraError):
+    """A limit of this user is reached."""
+
+    code = "limit_reached"
+    status = 429
+
+
+class Unavailable(NetraError):
+    """Storage or the engine cannot be reached; nothing was lost, try again."""
+
+    code = "unavailable"
+    status = 503
+
+
+class ConfigurationError(NetraError):
+    """Settings that cannot work; raised when the server starts, and says what to change."""
+
+    code = "configuration"
+    status = 500
+
+
+class IllegalTransition(NetraError):
+    """A state machine was asked for a step it does not have."""
+
+    code = "illegal_transition"
+    status = 500
+
+    def __init__(self, what: str, current: str, wanted: str) -> None:
+        super().__init__(f"{what} cannot go from {current!r} to {wanted!r}")
+
+
+class AgentError(NetraError):
+    """Raised by agents and tools when a person should read why: the message is shown in the conversation."""
+
+    code = "agent_error"
+    status = 500

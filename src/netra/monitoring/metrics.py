@@ -1,0 +1,58 @@
+"""What the server counts, for `/metrics` (Prometheus text). One registry, every name and unit in this file.
+
+Parts move the counters where the work happens; nothing here has a label with a user's id or text.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+
+
+class Metrics:
+    """The registry and its members."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.connections = Gauge("netra_connections", "Open sockets and streams.", ["kind"], registry=r)
+        self.subscriptions = Gauge("netra_subscriptions", "Threads followed by open connections.", registry=r)
+        self.events_appended = Counter("netra_events_appended", "Events stored, by type.", ["type"], registry=r)
+        self.events_delivered = Counter("netra_events_delivered", "Events written to a connection.", registry=r)
+        self.resyncs = Counter("netra_resyncs", "Subscriptions ended because their reader was too slow.", registry=r)
+        self.append_seconds = Histogram(
+            "netra_append_seconds", "From asking the log to store events to their commit.", buckets=_FAST, registry=r
+        )
+        self.commit_seconds = Histogram(
+            "netra_commit_seconds", "One group commit of the writer.", buckets=_FAST, registry=r
+        )
+        self.commit_units = Histogram(
+            "netra_commit_units",
+            "Units of work in one group commit.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
+            registry=r,
+        )
+        self.runs = Gauge("netra_runs", "Runs that have not ended, by state.", ["state"], registry=r)
+        self.runs_ended = Counter("netra_runs_ended", "Runs that ended, by status.", ["status"], registry=r)
+        self.run_seconds = Histogram("netra_run_seconds", "Length of runs.", buckets=_SLOW, registry=r)
+        self.requests = Counter("netra_requests", "HTTP requests answered.", ["method", "route", "status"], registry=r)
+        self.request_seconds = Histogram(
+            "netra_request_seconds", "Time to the head of the answer.", ["route"], buckets=_FAST, registry=r
+        )
+        self.commands = Counter("netra_commands", "Socket commands handled.", ["type", "outcome"], registry=r)
+        self.sign_ins = Counter("netra_sign_ins", "Attempts to sign in.", ["outcome"], registry=r)
+        self.loop_lag_seconds = Histogram(
+            "netra_loop_lag_seconds", "How late the event loop woke a timer.", buckets=_FAST, registry=r
+        )
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+metrics = Metrics()
+"""The process's metrics."""

@@ -1,0 +1,165 @@
+"""One database, SQLite or PostgreSQL: many short reads, one group-commit writer.
+
+Every part that stores something gets a `Database`. Reads take a connection for the length of a `with` block; nothing
+that streams may hold one. Writes are functions handed to the writer (see `netra.storage.writer`), which is why SQLite
+never answers "database is locked" to its own server.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ..errors import ConfigurationError, Unavailable
+from .writer import Writer
+
+T = TypeVar("T")
+
+BUSY_MILLISECONDS = 30_000
+"""How long SQLite waits for another process, such as the command line, to release the file."""
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with the driver this project uses for its dialect.
+
+    Raises:
+        ConfigurationError: not a URL, or neither SQLite nor PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "The database URL cannot be read.",
+            hint="Use postgresql://user:password@host/name or sqlite:///absolute/path.",
+        ) from None
+    dialect = parsed.get_backend_name()
+    if dialect in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if dialect == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise ConfigurationError(
+        f"{parsed.drivername} with database {parsed.database!r} cannot keep Netra's data.",
+        hint="Use postgresql://user:password@host/name or sqlite:///absolute/path.",
+    )
+
+
+def sync_engine(url: URL, **options: Any) -> Engine:
+    """An engine for code that runs in a thread of its own: the writer, migrations, the command line."""
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+        _prepare_sqlite(engine, "BEGIN IMMEDIATE")
+        return engine
+    return create_engine(url, **options)
+
+
+def _prepare_sqlite(engine: Engine, begin: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin where `begin` below says, not where the driver guesses
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+class Database:
+    """Access to the data. `start` before use, `stop` after.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://…`.
+        read_connections: how many reads may run at once; more wait up to 30 seconds.
+    """
+
+    def __init__(self, url: str, *, read_connections: int = 8) -> None:
+        self.url = parse_url(url)
+        self._read_connections = read_connections
+        self._readers: AsyncEngine | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.url.get_backend_name()
+
+    async def start(self) -> None:
+        """Open the connections.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        if self._writer is not None:
+            return
+        pool = {"pool_size": self._read_connections, "max_overflow": 0, "pool_timeout": 30}
+        if self.dialect == "sqlite":
+            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), **pool)
+            _prepare_sqlite(engine.sync_engine, "BEGIN")
+        else:
+            engine = create_async_engine(self.url, pool_pre_ping=True, **pool)
+        writer = Writer(sync_engine(self.url, pool_size=1, max_overflow=0, pool_pre_ping=self.dialect != "sqlite"))
+        await writer.start()
+        self._readers, self._writer = engine, writer
+
+    async def stop(self) -> None:
+        """Finish the writes already accepted and close every connection. Safe to call twice."""
+        writer, self._writer = self._writer, None
+        readers, self._readers = self._readers, None
+        if writer is not None:
+            await writer.stop()
+        if readers is not None:
+            await readers.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading, in one transaction that sees one state of the data.
+
+        Raises:
+            Unavailable: the database cannot be reached, or no connection came free in 30 seconds.
+        """
+        if self._readers is None:
+            raise Unavailable("The database is not open.")
+        try:
+            async with self._readers.connect() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
+            raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on the writer's connection and commit, together with whatever else is waiting.
+
+        `work` runs in the writer's thread, inside a savepoint: when it raises, only its own changes are undone and
+        the exception comes back from here. It may run more than once (after a deadlock or a lost connection), so it
+        must depend on nothing but the connection and values made before.
+
+        Raises:
+            Unavailable: the database cannot be reached; nothing of `work` was stored, unless the connection broke
+                during the commit itself.
+        """
+        if self._writer is None:
+            raise Unavailable("The database is not open.")
+        return await self._writer.write(work)
+
+    @property
+    def checked_out(self) -> int:
+        """Connections for reading that are in use at this moment."""
+        return self._readers.pool.checkedout() if self._readers is not None else 0  # type: ignore[attr-defined]
+
+    @property
+    def pending_writes(self) -> int:
+        """Units of work that wait for the writer."""
+        return self._writer.pending if self._writer is not None else 0

@@ -1,0 +1,211 @@
+"""Every table, in one place (SQLAlchemy Core). The migrations in `netra.storage.migrations` build exactly these.
+
+Times are integers, microseconds since the epoch in UTC: equal on SQLite and PostgreSQL, and ordered. JSON the server
+itself never queries is kept as bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(moment: datetime) -> int:
+    """A moment as it is stored."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(micros: int) -> datetime:
+    """A stored moment as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),  # lower case
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # comma-separated: user, admin
+    _time("created_at"),
+    _time("disabled_at", nullable=True),
+)
+
+# A login: one browser or API client of one user. Its refresh tokens rotate; the reuse of an old one revokes it.
+logins = Table(
+    "logins",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("cookie_hash", LargeBinary, nullable=True, unique=True),
+    Column("user_agent", Text, nullable=False),
+    _time("created_at"),
+    _time("last_seen_at"),
+    _time("expires_at"),
+    _time("revoked_at", nullable=True),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("login_id", Text, ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
+    _time("created_at"),
+    _time("used_at", nullable=True),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _time("created_at"),
+    _time("expires_at", nullable=True),
+    _time("last_used_at", nullable=True),
+    _time("revoked_at", nullable=True),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("login_id", Text, nullable=True),
+    Column("access_token_id", Text, nullable=True),
+    _time("expires_at"),
+)
+
+# Small facts of this installation: the setup token's hash, the key that signs access tokens.
+installation = Table(
+    "installation",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("agent", Text, nullable=True),  # the agent of its last message
+    Column("on_busy", Text, nullable=False, server_default="queue"),  # queue, reject
+    Column("last_seq", BigInteger, nullable=False, server_default="0"),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("ix_threads_of_user", "user_id", "updated_at", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),  # what makes an append idempotent
+    Column("type", Text, nullable=False),
+    Column("run_id", Text, nullable=True),
+    Column("body", LargeBinary, nullable=False),  # netra.events, without seq and prev
+    Index("uq_events_key", "thread_id", "key", unique=True),
+    sqlite_with_rowid=False,
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", Text, primary_key=True),  # the idempotency key
+    Column("id", Text, nullable=False, unique=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("run_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of what was sent, so that a reused key is noticed
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("state", Text, nullable=False),  # queued, running, and the ends of netra.events.RunStatus
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("message_id", Text, nullable=False),
+    Column("message_seq", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("cost_usd", Text, nullable=False, server_default="0"),
+    _time("created_at"),
+    _time("started_at", nullable=True),
+    _time("ended_at", nullable=True),
+    _time("cancel_requested_at", nullable=True),
+    Index("ix_runs_of_thread", "thread_id", "id"),
+    Index(
+        "ix_runs_open",
+        "user_id",
+        "state",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("thread_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of what is asked: the answer counts for nothing else
+    Column("default", Text, nullable=False),
+    Column("decision", Text, nullable=True),
+    Column("payload", LargeBinary, nullable=True),
+    Column("decided_by", Text, nullable=True),
+    _time("expires_at"),
+    _time("decided_at", nullable=True),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    _time("created_at"),
+)

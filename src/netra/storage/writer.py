@@ -1,0 +1,197 @@
+"""The group-commit writer: one thread, one connection, one transaction for everything that waits.
+
+A commit that reaches the disk costs the same for one change as for a hundred. So callers hand over functions, the
+thread takes all that have gathered while it wrote the last ones, runs each in a savepoint, commits once, and only then
+answers anybody. Results reach the event loop in the order of the commits, which is what keeps a log's readers in
+order. The queue is bounded; when it is full, `write` refuses instead of waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from ..errors import Unavailable
+from ..monitoring.metrics import metrics
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+BATCH = 512
+QUEUE = 20_000
+RETRY_SECONDS = 20.0
+"""How long the writer tries to reach a database that went away before it refuses the work that waits."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    work: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """See the module. Owns `engine`, which it disposes of when stopped."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._queue: deque[_Unit] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+
+    @property
+    def pending(self) -> int:
+        """Units that wait."""
+        return len(self._queue)
+
+    async def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="netra-writer", daemon=True)
+        self._thread.start()
+        try:
+            await self.write(lambda connection: None)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Write what was accepted, then end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(thread.join)
+        self._engine.dispose()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+        assert self._loop is not None
+        future: asyncio.Future[T] = self._loop.create_future()
+        with self._wake:
+            if self._stopping:
+                raise Unavailable("The server is stopping.", hint="Try again in a moment.")
+            if len(self._queue) >= QUEUE:
+                raise Unavailable("Too much waits to be written.", hint="Try again in a moment.")
+            self._queue.append(_Unit(work, future))
+            self._wake.notify()
+        # A caller that gives up must not undo work whose outcome it no longer sees: the unit runs all the same.
+        return await asyncio.shield(future)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._stopping:
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            started = time.perf_counter()
+            self._write(batch)
+            metrics.commit_seconds.observe(time.perf_counter() - started)
+            metrics.commit_units.observe(len(batch))
+            assert self._loop is not None
+            try:
+                self._loop.call_soon_threadsafe(_settle, batch)
+            except RuntimeError:  # the loop is gone: nobody waits any more
+                return
+
+    def _write(self, batch: list[_Unit]) -> None:
+        """Run the batch to its commit; try again while the database is away or another process was in the way."""
+        deadline = time.monotonic() + RETRY_SECONDS
+        pause = 0.05
+        while True:
+            try:
+                self._attempt(batch)
+                return
+            except _Broken as broken:
+                if time.monotonic() > deadline or (self._stopping and not broken.transient):
+                    refusal = Unavailable("The database cannot be reached.", hint="Try again in a moment.")
+                    refusal.__cause__ = broken.cause
+                    for unit in batch:
+                        unit.error = refusal
+                    log.error("write_refused", units=len(batch), error=type(broken.cause).__name__)
+                    return
+                log.warning("write_retry", units=len(batch), error=type(broken.cause).__name__)
+                time.sleep(pause)
+                pause = min(pause * 2, 1.0)
+            except BaseException as error:  # the commit itself failed: the outcome is unknown, so nothing is repeated
+                log.error("commit_failed", units=len(batch), exc_info=True)
+                refusal = Unavailable("The database did not confirm the change.", hint="Try again in a moment.")
+                refusal.__cause__ = error
+                for unit in batch:
+                    unit.error = refusal
+                return
+
+    def _attempt(self, batch: list[_Unit]) -> None:
+        try:
+            connection = self._engine.connect()
+        except DBAPIError as error:
+            raise _Broken(error) from error
+        with connection:
+            try:
+                connection.begin()
+                for unit in batch:
+                    unit.result = unit.error = None
+                    savepoint = connection.begin_nested()
+                    try:
+                        unit.result = unit.work(connection)
+                        savepoint.commit()
+                    except BaseException as error:
+                        if _is_broken(error):
+                            raise
+                        unit.error = error
+                        savepoint.rollback()
+            except BaseException as error:
+                raise _Broken(error, transient=not connection.invalidated) from error
+            connection.commit()
+
+
+class _Broken(Exception):
+    """The transaction is lost, before its commit: nothing of it was stored."""
+
+    def __init__(self, cause: BaseException, *, transient: bool = False) -> None:
+        self.cause = cause
+        self.transient = transient
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Whether an error is about the connection or the whole transaction and not about one unit of work."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    if isinstance(error, OperationalError | InterfaceError):
+        return True  # away, shutting down, deadlock, serialisation failure, disk full, locked
+    return False
+
+
+def _settle(batch: list[_Unit]) -> None:
+    for unit in batch:
+        if unit.future.done():
+            continue
+        if unit.error is not None:
+            unit.future.set_exception(unit.error)
+            unit.future.exception()  # a caller may have gone; its error is then nobody's
+        else:
+            unit.future.set_result(unit.result)
