@@ -1,0 +1,75 @@
+# Each target is enough on a fresh clone: it makes .venv, installs what it needs and does its work.
+# A second call starts at once, because the stamps in .venv say what is installed.
+#
+#   make serve             serve on http://localhost:8000      PORT=9000, ARGS="--data-dir /srv/netra"
+#   make test              everything that is tested           ARGS="tests/unit -k log"
+#   make lint              ruff and mypy
+#   make format            ruff's formatter and its safe fixes
+#   make bench             benchmarks side by side with peers; results in benchmarks/results
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python on PATH that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UI := $(shell find ui -type f -not -path '*/node_modules/*' -not -path 'ui/test/*' 2>/dev/null)
+CHROMIUM := $(or $(NETRA_CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
+BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
+.PHONY: help serve test lint format bench constraints clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Netra needs Python 3.11 or newer. Install it, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.netra: pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
+	@echo "Installing Netra and building its page (a minute or two the first time)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.netra-test: pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
+	@echo "Installing Netra, its page and the test tools (a minute or two the first time)"
+	@$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $(VENV)/.netra $@
+
+serve: $(VENV)/.netra
+	@exec $(BIN)/netra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test: $(VENV)/.netra-test
+ifeq ($(CHROMIUM),)
+	@printf '\n%s\n%s\n%s\n\n' \
+	  '!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!' \
+	  '!!  NO CHROMIUM FOUND: THE BROWSER TESTS WILL BE SKIPPED.  apt-get install chromium  !!' \
+	  '!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!'
+endif
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term --cov-report=html $(ARGS)
+
+lint: $(VENV)/.netra-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.netra-test
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.netra-test
+	@test -n "$(BENCHMARKS)" || { echo "There are no benchmarks in benchmarks/."; exit 1; }
+	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+# Names and versions only: where packages come from is the installer's business.
+constraints: $(VENV)/.netra-test
+	@$(BIN)/python -m pip --disable-pip-version-check list --format=freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+
+clean:
+	@rm -rf build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache src/netra/_ui
