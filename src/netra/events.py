@@ -238,7 +238,7 @@ class Resync(Struct, frozen=True, kw_only=True, tag_field="type", tag="resync"):
 
 
 class ErrorFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
-    """A command could not be carried out. `id` and `thread_id` repeat the command's own; `missed` is set on a conflict."""
+    """A command could not be carried out. `id` and `thread_id` repeat the command's; a conflict has `missed`."""
 
     code: str
     message: str

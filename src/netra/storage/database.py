@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ..errors import ConfigurationError, Unavailable
+from netra.errors import ConfigurationError, Unavailable
+
 from .writer import Writer
 
 T = TypeVar("T")
@@ -139,8 +140,11 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], None] | None = None) -> T:
         """Run `work` on the writer's connection and commit, together with whatever else is waiting.
+
+        `committed` is called with the result on the event loop, in the order of the commits, even when the caller has
+        gone meanwhile; it must not raise.
 
         `work` runs in the writer's thread, inside a savepoint: when it raises, only its own changes are undone and
         the exception comes back from here. It may run more than once (after a deadlock or a lost connection), so it
@@ -152,7 +156,7 @@ class Database:
         """
         if self._writer is None:
             raise Unavailable("The database is not open.")
-        return await self._writer.write(work)
+        return await self._writer.write(work, committed)
 
     @property
     def checked_out(self) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import ConfigurationError, Unavailable
+from netra.errors import ConfigurationError, Unavailable
+
 from .database import parse_url, sync_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

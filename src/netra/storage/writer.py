@@ -20,8 +20,8 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from ..errors import Unavailable
-from ..monitoring.metrics import metrics
+from netra.errors import Unavailable
+from netra.monitoring.metrics import metrics
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ RETRY_SECONDS = 20.0
 class _Unit:
     work: Callable[[Connection], Any]
     future: asyncio.Future[Any]
+    committed: Callable[[Any], None] | None
     result: Any = None
     error: BaseException | None = None
 
@@ -84,7 +85,7 @@ class Writer:
         await asyncio.to_thread(thread.join)
         self._engine.dispose()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], committed: Callable[[T], None] | None = None) -> T:
         """See `Database.write`."""
         assert self._loop is not None
         future: asyncio.Future[T] = self._loop.create_future()
@@ -93,7 +94,7 @@ class Writer:
                 raise Unavailable("The server is stopping.", hint="Try again in a moment.")
             if len(self._queue) >= QUEUE:
                 raise Unavailable("Too much waits to be written.", hint="Try again in a moment.")
-            self._queue.append(_Unit(work, future))
+            self._queue.append(_Unit(work, future, committed))
             self._wake.notify()
         # A caller that gives up must not undo work whose outcome it no longer sees: the unit runs all the same.
         return await asyncio.shield(future)
@@ -181,13 +182,14 @@ def _is_broken(error: BaseException) -> bool:
         return False
     if error.connection_invalidated:
         return True
-    if isinstance(error, OperationalError | InterfaceError):
-        return True  # away, shutting down, deadlock, serialisation failure, disk full, locked
-    return False
+    # away, shutting down, deadlock, serialisation failure, disk full, locked
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def _settle(batch: list[_Unit]) -> None:
     for unit in batch:
+        if unit.committed is not None and unit.error is None:
+            unit.committed(unit.result)
         if unit.future.done():
             continue
         if unit.error is not None:

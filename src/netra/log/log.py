@@ -1,0 +1,339 @@
+"""Append to, read and follow thread logs.
+
+The rules (protocol.md has the guarantees): `seq` is dense and given in the transaction that stores the event; an
+append is idempotent by its entry's key; events of a run carry its attempt, and one that comes from an older attempt
+or after the run's end is refused; the streamed text of a run is removed in the transaction that ends it; nothing is
+published before it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from netra.clock import Clock, rfc3339
+from netra.errors import NetraError, NotFound
+from netra.events import BlobRef, Event, ThreadChanged, encode_unplaced, place
+from netra.ids import new_id
+from netra.monitoring.metrics import metrics
+from netra.storage import Database
+from netra.storage.tables import blobs, events, micros, moment, runs, threads
+
+from .bus import Bus, Published
+
+T = TypeVar("T")
+
+BLOB_BYTES = 64 * 1024
+"""A value whose JSON is longer is stored as a blob, and the event carries a reference."""
+
+PAGE = 500
+FOLLOW_EVENTS = 1000
+"""Events kept for one follower that is slower than the log; what overflows it reads again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event to append.
+
+    Args:
+        key: what makes the append idempotent: the log of a thread holds one event of each key.
+        event: the event; its `seq` and `prev` are ignored.
+    """
+
+    key: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The attempt of a run that an append belongs to."""
+
+    run_id: str
+    attempt: int
+
+
+class Fenced(NetraError):
+    """The run has ended, or a newer attempt of it has begun: whoever appends must stop."""
+
+    code = "fenced"
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a log: `(seq, prev, wire)` in order, and the thread's last seq when it was read."""
+
+    events: list[tuple[int, int, bytes]]
+    last_seq: int
+
+
+_lock_thread = select(threads.c.last_seq).where(threads.c.id == bindparam("thread")).with_for_update()
+_lock_run = select(runs.c.attempt, runs.c.ended_at).where(runs.c.id == bindparam("run")).with_for_update()
+_known = select(events.c.key, events.c.seq).where(
+    events.c.thread_id == bindparam("thread"), events.c.key.in_(bindparam("keys", expanding=True))
+)
+_advance = update(threads).where(threads.c.id == bindparam("thread")).values(last_seq=bindparam("seq"))
+_nearest = select(func.max(events.c.seq)).where(
+    events.c.thread_id == bindparam("thread"), events.c.seq <= bindparam("seq_after")
+)
+_page = (
+    select(events.c.seq, events.c.body)
+    .where(events.c.thread_id == bindparam("thread"), events.c.seq > bindparam("seq_after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("most"))
+)
+_compact = delete(events).where(
+    events.c.thread_id == bindparam("thread"), events.c.run_id == bindparam("run"), events.c.type == "text_delta"
+)
+_head = select(
+    threads.c.user_id,
+    threads.c.title,
+    threads.c.last_seq,
+    threads.c.updated_at,
+    select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists().label("running"),
+).where(threads.c.id == bindparam("thread"))
+
+
+class Transaction:
+    """What a unit of work may do to logs. Lives for one unit; see `ThreadLog.transact`."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self.connection = connection
+        self.now = now
+        self._published: list[Published] = []
+        self._changed: dict[str, None] = {}
+        self._gone: list[tuple[str, ThreadChanged]] = []
+        self._types: Counter[str] = Counter()
+        self._compacted = False
+
+    def append(self, thread_id: str, entries: Sequence[Entry], *, fence: Fence | None = None) -> list[int]:
+        """Append events and return their seqs. An entry whose key is there already keeps its old seq.
+
+        Raises:
+            NotFound: there is no such thread.
+            Fenced: see `Fence`.
+        """
+        execute = self.connection.execute
+        if fence is not None:
+            run = execute(_lock_run, {"run": fence.run_id}).one_or_none()
+            if run is None or run.ended_at is not None or run.attempt != fence.attempt:
+                raise Fenced(f"Attempt {fence.attempt} of {fence.run_id} is over.")
+        last = execute(_lock_thread, {"thread": thread_id}).scalar()
+        if last is None:
+            raise NotFound("There is no such thread.")
+        known: dict[str, int] = {
+            row.key: row.seq for row in execute(_known, {"thread": thread_id, "keys": [entry.key for entry in entries]})
+        }
+        rows: list[dict[str, Any]] = []
+        placed: list[tuple[int, int, bytes]] = []
+        # The newest event is never compacted away before a newer one is stored, so it is the one before ours,
+        # unless this very transaction has just removed it.
+        prev = last
+        if entries and self._compacted:
+            prev = execute(_nearest, {"thread": thread_id, "seq_after": last}).scalar() or 0
+        for entry in entries:
+            if entry.key in known:
+                continue
+            body = encode_unplaced(entry.event)
+            if len(body) > BLOB_BYTES:
+                body = encode_unplaced(self._with_blobs(thread_id, entry.event))
+            last += 1
+            known[entry.key] = last
+            kind = str(entry.event.__struct_config__.tag)
+            self._types[kind] += 1
+            rows.append(
+                {
+                    "thread_id": thread_id,
+                    "seq": last,
+                    "key": entry.key,
+                    "type": kind,
+                    "run_id": entry.event.run_id,
+                    "body": body,
+                }
+            )
+            placed.append((last, prev, place(body, last, prev)))
+            prev = last
+        if rows:
+            execute(insert(events), rows)
+            execute(_advance, {"thread": thread_id, "seq": last})
+            self._published.append(Published(thread_id, tuple(placed)))
+        return [known[entry.key] for entry in entries]
+
+    def compact(self, thread_id: str, run_id: str) -> None:
+        """Remove the streamed text of a run. Only together with its `agent_completed`, and before appending that."""
+        self.connection.execute(_compact, {"thread": thread_id, "run": run_id})
+        self._compacted = True
+
+    def thread_changed(self, thread_id: str) -> None:
+        """Tell the owner's connections, after the commit, that this thread's title, head or runs have changed."""
+        self._changed[thread_id] = None
+
+    def thread_deleted(self, thread_id: str) -> None:
+        """Tell the owner's connections, after the commit, that this thread is gone. Call it before deleting."""
+        if (head := self._notice(thread_id, deleted=True)) is not None:
+            self._gone.append(head)
+            self._published.append(Published(thread_id, ()))
+
+    def _notice(self, thread_id: str, *, deleted: bool = False) -> tuple[str, ThreadChanged] | None:
+        row = self.connection.execute(_head, {"thread": thread_id}).one_or_none()
+        if row is None:
+            return None
+        return row.user_id, ThreadChanged(
+            id=thread_id,
+            title=row.title,
+            last_seq=row.last_seq,
+            running=bool(row.running),
+            updated_at=rfc3339(moment(row.updated_at)),
+            deleted=deleted,
+        )
+
+    def _with_blobs(self, thread_id: str, event: Event) -> Event:
+        replaced: dict[str, Any] = {}
+        for name in ("parameters", "results", "final_response", "result", "payload"):
+            value = getattr(event, name, None)
+            if value is None:
+                continue
+            body = msgspec.json.encode(value)
+            if len(body) > BLOB_BYTES:
+                blob = new_id("blob")
+                self.connection.execute(
+                    insert(blobs).values(id=blob, thread_id=thread_id, user_id=event.user_id, body=body)
+                )
+                reference = BlobRef(blob=blob, size=len(body))
+                # Only `final_response` is typed to take a reference; the others hold any JSON object.
+                replaced[name] = reference if name == "final_response" else msgspec.to_builtins(reference)
+        return msgspec.structs.replace(event, **replaced)
+
+    def outcome(self) -> _Outcome:
+        """What to publish once this is committed."""
+        notices = [notice for thread in self._changed if (notice := self._notice(thread)) is not None]
+        return _Outcome(self._published, notices + self._gone, self._types)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    published: list[Published]
+    notices: list[tuple[str, ThreadChanged]]
+    types: Counter[str]
+
+
+class ThreadLog:
+    """All thread logs of a database.
+
+    Args:
+        database: started before, stopped after.
+        bus: where readers listen.
+        clock: gives the time of changes.
+    """
+
+    def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+
+    async def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in the writer (see `Database.write` for what that asks of it) and publish what it appended.
+
+        Raises:
+            Unavailable: the database is away, and nothing was stored.
+        """
+        now = micros(self._clock.now())
+
+        def unit(connection: Connection) -> tuple[T, _Outcome]:
+            transaction = Transaction(connection, now)
+            result = work(transaction)
+            return result, transaction.outcome()
+
+        started = time.perf_counter()
+        result, _ = await self._database.write(unit, committed=self._publish)
+        metrics.append_seconds.observe(time.perf_counter() - started)
+        return result
+
+    def _publish(self, committed: tuple[Any, _Outcome]) -> None:
+        outcome = committed[1]
+        for kind, count in outcome.types.items():
+            metrics.events_appended.labels(kind).inc(count)
+        for published in outcome.published:
+            self._bus.publish(published)
+        for user_id, notice in outcome.notices:
+            self._bus.notify(user_id, notice)
+
+    async def append(self, thread_id: str, entries: Sequence[Entry], *, fence: Fence | None = None) -> list[int]:
+        """Append events to one thread; see `Transaction.append`."""
+        return await self.transact(lambda tx: tx.append(thread_id, entries, fence=fence))
+
+    async def read(self, thread_id: str, after: int = 0, limit: int = PAGE) -> Page:
+        """The events after `after`, at most `limit`, oldest first.
+
+        Raises:
+            NotFound: there is no such thread.
+        """
+        async with self._database.read() as connection:
+            last = (
+                await connection.execute(select(threads.c.last_seq).where(threads.c.id == thread_id))
+            ).scalar_one_or_none()
+            if last is None:
+                raise NotFound("There is no such thread.")
+            if after >= last:
+                return Page([], last)
+            prev = (await connection.execute(_nearest, {"thread": thread_id, "seq_after": after})).scalar() or 0
+            rows = (await connection.execute(_page, {"thread": thread_id, "seq_after": after, "most": limit})).all()
+        placed: list[tuple[int, int, bytes]] = []
+        for seq, body in rows:
+            placed.append((seq, prev, place(body, seq, prev)))
+            prev = seq
+        return Page(placed, max(last, prev))
+
+    async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[list[tuple[int, int, bytes]]]:
+        """Everything after `after`, then everything that happens, for ever; in order, without gap or repetition.
+
+        Yields lists of `(seq, prev, wire)`. The first empty list says that the reader has caught up. Holds no
+        database connection while the consumer works or waits.
+
+        Raises:
+            NotFound: there is no such thread, or it was deleted.
+        """
+        pending: deque[tuple[int, int, bytes]] = deque(maxlen=FOLLOW_EVENTS)
+        news = asyncio.Event()
+        behind, told = True, False
+
+        def take(published: Published) -> None:
+            nonlocal behind
+            pending.extend(published.events)
+            behind = behind or not published.events  # the thread was deleted: reading it says so
+            news.set()
+
+        stop = self._bus.listen(thread_id, take)
+        try:
+            while True:
+                if behind:
+                    page = await self.read(thread_id, after)
+                    behind = len(page.events) == PAGE
+                    if page.events:
+                        after = page.events[-1][0]
+                        yield page.events
+                    if not behind and not told:
+                        told = True
+                        yield []
+                    continue
+                await news.wait()
+                news.clear()
+                batch: list[tuple[int, int, bytes]] = []
+                while pending and not behind:
+                    seq, prev, wire = pending.popleft()
+                    if prev > after:
+                        behind = True  # the buffer overflowed; the log has what it lost
+                    elif seq > after:
+                        batch.append((seq, prev, wire))
+                        after = seq
+                if batch:
+                    yield batch
+        finally:
+            stop()
