@@ -1,0 +1,45 @@
+"""What a step or an agent gives back, as JSON: encoded once, and the same now and when it is read after a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["encode_json", "to_json"]
+
+
+def _other(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)  # pydantic
+    if callable(dump):
+        return dump(mode="json")
+    item = getattr(value, "item", None)  # numpy's scalars
+    if callable(item) and getattr(value, "ndim", None) == 0:
+        return item()
+    raise NotImplementedError
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_other)
+
+
+def encode_json(value: Any) -> bytes:
+    """The JSON of a value.
+
+    Raises:
+        TypeError: it cannot be written as JSON; the message names the type.
+    """
+    try:
+        return _encoder.encode(value)
+    except (TypeError, NotImplementedError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(f"{type(value).__name__} is not JSON-serialisable: {error}") from error
+
+
+def to_json(value: Any) -> Any:
+    """A value as it looks after a round trip through JSON: tuples are lists, dates are text.
+
+    Raises:
+        TypeError: it cannot be written as JSON.
+    """
+    if value is None or value is True or value is False or type(value) is str:
+        return value
+    return msgspec.json.decode(encode_json(value))
