@@ -56,7 +56,7 @@ _QUIET = {
 
 def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
-    format: Literal["auto", "json", "pretty"] = "auto",  # noqa: A002  # the setting's name
+    format: Literal["auto", "json", "pretty"] = "auto",
     *,
     stream: TextIO | None = None,
 ) -> None:

@@ -1,0 +1,1 @@
+"""What tests share: a real PostgreSQL, real server processes, real sign-ins, a real browser. No stand-ins."""
