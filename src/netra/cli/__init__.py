@@ -1,0 +1,57 @@
+"""The command line: one file per command, put together here.
+
+Commands read Settings, call the parts that do the work, and print for people. They import those parts when they run,
+so that `netra --help` and shell completion stay quick. Failures the parts raise are printed as a sentence and what to
+do next; the exit code is then 1 (2 for arguments that cannot be understood).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from netra import __version__
+from netra.cli import demo_data, doctor, migrate, serve, token, user
+from netra.cli.output import print_failure
+from netra.errors import NetraError
+
+app = typer.Typer(
+    name="netra",
+    help="Netra puts AI agents in front of many users. Start with: netra serve",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help keeps long option names whole on narrow terminals
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.command)
+app.command("migrate")(migrate.command)
+app.add_typer(user.app, name="user")
+app.add_typer(token.app, name="token")
+app.command("doctor")(doctor.command)
+app.command("demo-data")(demo_data.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Netra puts AI agents in front of many users. Start with: netra serve"""
+
+
+def main() -> None:
+    """Run the command named in `sys.argv`."""
+    try:
+        app()
+    except NetraError as error:
+        print_failure(error)
+        sys.exit(1)
