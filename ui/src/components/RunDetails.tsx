@@ -1,0 +1,57 @@
+/** Everything a run recorded, beside the conversation: facts, the whole timeline, the result. */
+import { duration, humanise } from "../core/format.ts";
+import { isBlob, type Run } from "../core/thread.ts";
+import { CopyButton, IconButton } from "./controls.tsx";
+import { CloseIcon } from "./icons.tsx";
+import { Timeline, Value } from "./Timeline.tsx";
+import { outcome } from "./TurnRow.tsx";
+
+export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose: () => void }) {
+  const facts: ReadonlyArray<readonly [string, string]> = [
+    ["Agent", humanise(run.agent)],
+    ["Outcome", outcome(run)],
+    ["Started", new Date(run.startedAt).toLocaleString()],
+    ["Attempt", String(run.attempt)],
+    ...(run.usage && run.usage.input_tokens + run.usage.output_tokens > 0
+      ? ([["Tokens", `${run.usage.input_tokens.toLocaleString("en")} in, ${run.usage.output_tokens.toLocaleString("en")} out`]] as const)
+      : []),
+    ...(run.usage && run.usage.cost_usd > 0 ? ([["Cost", `$${run.usage.cost_usd.toFixed(4)}`]] as const) : []),
+    ...Object.entries(run.limits).map(([name, value]) => [`Limit: ${humanise(name).toLowerCase()}`, name.endsWith("_ms") ? duration(value) : value.toLocaleString("en")] as const),
+  ];
+  return (
+    <div className="details">
+      <div className="details-head">
+        <h2>Run details</h2>
+        <IconButton label="Close details" onClick={onClose}>
+          <CloseIcon />
+        </IconButton>
+      </div>
+      <div className="details-body">
+        <dl className="facts">
+          {facts.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+          <div>
+            <dt>Run</dt>
+            <dd className="fact-id">
+              <code>{run.id}</code>
+              <CopyButton text={() => run.id} />
+            </dd>
+          </div>
+        </dl>
+        <h3>Timeline</h3>
+        {run.steps.length > 0 ? <Timeline run={run} offset={offset} /> : <p className="details-note">No steps were recorded.</p>}
+        {run.error && <Value label="Error" value={run.error} />}
+        {run.result !== null && run.result !== undefined && (
+          <>
+            <h3>Result</h3>
+            <Value label={isBlob(run.result) ? "Result" : "JSON"} value={run.result} />
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
