@@ -20,7 +20,7 @@ class Published:
 
     Args:
         thread_id: whose log.
-        events: `(seq, prev, wire)` in order, where `wire` is the complete JSON of the event. Empty: the thread was deleted.
+        events: `(seq, prev, wire)` in order; `wire` is the complete JSON of the event. Empty: the thread was deleted.
     """
 
     thread_id: str

@@ -1,0 +1,262 @@
+"""The composition root: builds every part from Settings, starts them in order and stops them in reverse.
+
+This is the only place that wires. `serve` runs the whole in uvicorn; `create_app` gives the parts to whoever embeds
+or tests them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import WebSocketRoute
+
+from netra import __version__
+from netra.agents import AgentSpec, load_all
+from netra.chat import Approvals, Files, Messages, Runs, Threads
+from netra.clock import Clock, SystemClock
+from netra.config import Settings
+from netra.engine import DBOSEngine, RunEngine
+from netra.errors import ConfigurationError, NetraError
+from netra.events import Draining, encode
+from netra.gateway.http.api import api_routes
+from netra.gateway.http.auth import auth_routes
+from netra.gateway.http.guard import Guard
+from netra.gateway.http.page import page_routes
+from netra.gateway.http.problems import install_problems
+from netra.gateway.http.security import Doors
+from netra.gateway.http.sse import Streams
+from netra.gateway.http.system import system_routes
+from netra.gateway.server import Server
+from netra.gateway.socket.commands import Commands
+from netra.gateway.socket.endpoint import SocketEndpoint
+from netra.gateway.socket.hub import Connection, Hub
+from netra.gateway.socket.transport import text_frame
+from netra.identity import Identity, Principal
+from netra.log import Bus, ThreadLog
+from netra.monitoring.lag import LoopMonitor
+from netra.routing import MessageRouter
+from netra.storage import Database
+from netra.storage.migrate import migrate
+
+log = structlog.get_logger(__name__)
+
+NOT_AUTHENTICATED = 4401
+RECHECK_SECONDS = 1.0
+"""How often open connections are checked against revocations made by other processes."""
+RECONNECT_MILLISECONDS = 1000
+
+
+class Netra:
+    """The server's parts. `asgi` is the application; `start` and `stop` are what its lifespan calls."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.agents: dict[str, AgentSpec] = {spec.name: spec for spec in load_all(settings.agents)}
+        self.database = Database(settings.database, read_connections=settings.read_connections)
+        self.identity = Identity(self.database, settings, self.clock)
+        self.bus = Bus()
+        self.log = ThreadLog(self.database, self.bus, self.clock)
+        self.engine: RunEngine = DBOSEngine(
+            database=self.database, log=self.log, settings=settings, clock=self.clock, agents=self.agents
+        )
+        self.files = Files(self.database, settings.data_dir / "files", settings.file_bytes, self.clock)
+        self.threads = Threads(self.database, self.log, self.engine, self.files)
+        self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
+        self.runs = Runs(self.database, self.log, self.engine)
+        self.approvals = Approvals(self.log, self.engine, self.clock)
+        self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes)
+        self.router: MessageRouter[Connection] = MessageRouter()
+        Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
+        self.streams = Streams(settings)
+        self.lag = LoopMonitor()
+        self._running: AsyncExitStack | None = None
+        self.asgi = self._application()
+
+    async def start(self) -> None:
+        """Migrate the database and start every part.
+
+        Raises:
+            ConfigurationError: the settings cannot work here; says what to change.
+            Unavailable: the database cannot be reached.
+        """
+        async with AsyncExitStack() as stack:
+            _make_private(self.settings.data_dir)
+            before, after = await asyncio.to_thread(migrate, self.settings.database)
+            if before != after:
+                log.info("database migrated", before=before, after=after)
+            for part in (self.database, self.identity, self.files, self.engine, self.lag):
+                await part.start()
+                if hasattr(part, "stop"):
+                    stack.push_async_callback(part.stop)
+            self.identity.on_revoked(self._revoked)
+            recheck = asyncio.create_task(self._recheck())
+            stack.callback(recheck.cancel)
+            self._running = stack.pop_all()
+        log.info("started", version=__version__, database=self.database.dialect, agents=list(self.agents))
+
+    async def stop(self) -> None:
+        """Stop every part, the last one first. Runs that do not end in time go on after the next start."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose()
+            log.info("stopped")
+
+    def drain(self) -> None:
+        """Tell every reader that the server goes away. Called before their connections are closed."""
+        farewell = text_frame(encode(Draining(retry_after_ms=RECONNECT_MILLISECONDS)))
+        for connection in self.hub.connections():
+            connection.transport.write(farewell)
+        self.streams.end()
+
+    async def check(self) -> dict[str, str]:
+        """The state of the parts, for `/health`: `ok`, or what is wrong."""
+        parts = {"database": "ok", "engine": "ok"}
+        try:
+            async with asyncio.timeout(5), self.database.read() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+        except (NetraError, TimeoutError):
+            parts["database"] = "cannot be reached"
+        if not self.engine.healthy:
+            parts["engine"] = "not running"
+        return parts
+
+    def _application(self) -> FastAPI:
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            await self.start()
+            try:
+                yield
+            finally:
+                await self.stop()
+
+        app = FastAPI(
+            title="Netra",
+            version=__version__,
+            summary="AI agents in front of many users: every step is seen live, and nothing is lost.",
+            openapi_url="/api/openapi.json",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=lifespan,
+        )
+        install_problems(app)
+        doors = Doors(self.identity, self.settings)
+        app.include_router(system_routes(version=__version__, check=self.check))
+        app.include_router(auth_routes(self.identity, self.settings))
+        app.include_router(
+            api_routes(
+                require=doors.principal,
+                settings=self.settings,
+                agents=self.agents,
+                threads=self.threads,
+                messages=self.messages,
+                runs=self.runs,
+                approvals=self.approvals,
+                files=self.files,
+                streams=self.streams,
+                sample=self._sample,
+            )
+        )
+        socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock)
+        app.router.routes.append(WebSocketRoute("/ws", socket))
+        app.include_router(page_routes())
+        app.add_middleware(Guard, settings=self.settings)
+        if self.settings.allowed_origins:
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=self.settings.allowed_origins,
+                allow_methods=["*"],
+                allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+                expose_headers=["X-Request-ID", "Retry-After"],
+                max_age=600,
+            )
+        return app
+
+    def _sample(self, agent: str) -> Path | None:
+        sample = getattr(self.agents[agent].target, "sample", None)
+        return sample(self.settings.data_dir / "samples") if sample is not None else None
+
+    def _revoked(self, *, user_id: str, login_id: str | None, access_token_id: str | None) -> None:
+        """End the open connections of credentials that were revoked."""
+
+        def meant(principal: Principal) -> bool:
+            if principal.scope.user_id != user_id:
+                return False
+            if login_id is None and access_token_id is None:
+                return True
+            return (principal.login_id, principal.access_token_id) == (login_id, access_token_id)
+
+        self._disconnect({principal for principal in self._principals() if meant(principal)})
+
+    def _principals(self) -> list[Principal]:
+        return [connection.principal for connection in self.hub.connections()] + self.streams.principals()
+
+    def _disconnect(self, principals: set[Principal]) -> None:
+        if not principals:
+            return
+        sockets = [connection for connection in self.hub.connections() if connection.principal in principals]
+        self.hub.disconnect(sockets, NOT_AUTHENTICATED, "not authenticated any more")
+        self.streams.end(principals)
+
+    async def _recheck(self) -> None:
+        """Notice what expired, and what another process (the command line, another server) revoked."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            principals = list(dict.fromkeys(self._principals()))
+            if not principals:
+                continue
+            try:
+                valid = await self.identity.still_valid_many(principals)
+            except NetraError as error:
+                log.warning("recheck failed", error=error.code)
+                continue
+            self._disconnect({principal for principal in principals if principal not in valid})
+
+
+def create_app(settings: Settings | None = None) -> Netra:
+    """The server's parts, wired and not started."""
+    return Netra(settings or Settings())
+
+
+def serve(settings: Settings) -> None:
+    """Serve until stopped by SIGINT or SIGTERM. Ends the process with an error when it cannot start.
+
+    Raises:
+        ConfigurationError: the settings cannot work here; says what to change.
+    """
+    netra = Netra(settings)
+
+    def ready(port: int) -> None:
+        origin = settings.public_url or settings.model_copy(update={"port": port}).origin
+        log.info("serving", url=origin)
+        if netra.identity.setup_token is not None:
+            announce_setup(f"{origin}/setup#token={netra.identity.setup_token}")
+
+    server = Server(netra.asgi, settings, on_ready=ready, on_drain=netra.drain)
+    server.run()
+    if not server.started:
+        raise ConfigurationError("The server did not start.", hint="The lines above say why; `netra doctor` checks.")
+
+
+def announce_setup(link: str) -> None:
+    """Print the link that creates the first administrator. To the terminal and not to the log: it is a secret."""
+    print(f"\n  Create the first administrator (this link works once):\n\n    {link}\n", flush=True)
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data directory {directory} cannot be written: {error.strerror}.",
+            hint="Choose another one with --data-dir, or change its owner.",
+        ) from error

@@ -1,0 +1,216 @@
+"""Send a message: the user's turn, its run and its place in the log, in one transaction.
+
+The same idempotency key again gives the same answer and no second run, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import func, insert, or_, select, update
+
+from netra.clock import Clock, rfc3339
+from netra.config import Settings
+from netra.engine import RunEngine
+from netra.errors import Conflict, InvalidInput, LimitReached
+from netra.events import Attachment, UserMessage, decode
+from netra.identity import Scope
+from netra.ids import new_id
+from netra.log import Entry, ThreadLog, Transaction
+from netra.storage.tables import files, messages, runs, threads
+from netra.text import clean_text
+
+from .threads import create_in, missing
+
+KEY_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where a message went."""
+
+    thread_id: str
+    message_id: str
+    run_id: str
+    seq: int
+
+
+class Messages:
+    """Messages of one user at a time.
+
+    Args:
+        agents: names of the agents there are, the default first.
+    """
+
+    def __init__(
+        self, log: ThreadLog, engine: RunEngine, settings: Settings, clock: Clock, agents: Collection[str]
+    ) -> None:
+        self._log = log
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock
+        self._agents = tuple(agents)
+
+    async def send(
+        self,
+        scope: Scope,
+        *,
+        id: str,
+        content: str,
+        thread_id: str | None = None,
+        agent: str | None = None,
+        attachments: Sequence[str] = (),
+        base_seq: int | None = None,
+    ) -> Sent:
+        """Store a message and queue its run.
+
+        Args:
+            id: the idempotency key, chosen by the client.
+            content: the text; may be empty when there are attachments.
+            thread_id: None starts a new thread.
+            agent: who answers; default: the thread's last agent, else the server's first.
+            attachments: ids of uploaded files.
+            base_seq: the last seq the client has applied; the message is refused when the thread has moved on.
+
+        Raises:
+            NotFound: the thread is not the caller's.
+            InvalidInput: a field is wrong, an agent or a file unknown.
+            Conflict: `base_seq` is stale (details: `missed`), the key was used for another message, or the thread is
+                busy and says so.
+            LimitReached: too many runs of this user wait.
+        """
+        id = clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
+        content = clean_text(content, field="content", max_chars=self._settings.content_chars)
+        wanted = tuple(dict.fromkeys(attachments))
+        if not content.strip() and not wanted:
+            raise InvalidInput("Write a message or attach a file.", field="content")
+        if len(wanted) > self._settings.attachments:
+            raise InvalidInput(f"At most {self._settings.attachments} files with one message.", field="attachments")
+        if agent is not None and agent not in self._agents:
+            raise InvalidInput(
+                f"There is no agent {agent[:80]!r}.", field="agent", hint=f"Agents: {', '.join(self._agents)}."
+            )
+        digest = hashlib.sha256(msgspec.json.encode([content, thread_id, agent, wanted])).digest()
+        message_id, run_id, event_id = new_id("msg"), new_id("run"), new_id("evt")
+        new_thread = new_id("thr") if thread_id is None else None
+        timestamp = rfc3339(self._clock.now())
+
+        def work(tx: Transaction) -> Sent:
+            execute = tx.connection.execute
+            before = execute(
+                select(messages).where(messages.c.user_id == scope.user_id, messages.c.client_id == id)
+            ).one_or_none()
+            if before is not None:
+                if bytes(before.digest) != digest:
+                    raise Conflict("This id was used for another message.", hint="Choose a new id for each message.")
+                return Sent(before.thread_id, before.id, before.run_id, before.seq)
+            if new_thread is not None:
+                create_in(tx, scope, new_thread, title_of(content) or "New thread")
+            target = new_thread or thread_id
+            thread = execute(
+                select(threads).where(threads.c.id == target, threads.c.user_id == scope.user_id).with_for_update()
+            ).one_or_none()
+            if thread is None:
+                raise missing()
+            if base_seq is not None and base_seq != thread.last_seq:
+                raise Conflict("The thread has moved on.", hint="Read what was missed, then send again.", stale=True)
+            self._check_load(tx, scope, thread.id, thread.on_busy)
+            answering = agent or (thread.agent if thread.agent in self._agents else None) or self._agents[0]
+            event = UserMessage(
+                event_id=event_id,
+                thread_id=thread.id,
+                run_id=None,
+                user_id=scope.user_id,
+                agent_name=None,
+                timestamp=timestamp,
+                message_id=message_id,
+                content=content,
+                attachments=_attach(tx, scope, thread.id, wanted),
+            )
+            (seq,) = tx.append(thread.id, [Entry(message_id, event)])
+            execute(
+                insert(messages).values(
+                    user_id=scope.user_id,
+                    client_id=id,
+                    id=message_id,
+                    thread_id=thread.id,
+                    run_id=run_id,
+                    seq=seq,
+                    digest=digest,
+                )
+            )
+            execute(
+                insert(runs).values(
+                    id=run_id,
+                    thread_id=thread.id,
+                    user_id=scope.user_id,
+                    agent=answering,
+                    state="queued",
+                    message_id=message_id,
+                    message_seq=seq,
+                    created_at=tx.now,
+                )
+            )
+            changes: dict[str, object] = {"updated_at": tx.now, "agent": answering}
+            if thread.last_seq == 0 and thread.title == "New thread" and (title := title_of(content)):
+                changes["title"] = title
+            execute(update(threads).where(threads.c.id == thread.id).values(changes))
+            tx.thread_changed(thread.id)
+            return Sent(thread.id, message_id, run_id, seq)
+
+        try:
+            sent = await self._log.transact(work)
+        except Conflict as conflict:
+            if conflict.details.pop("stale", False) and thread_id is not None and base_seq is not None:
+                page = await self._log.read(thread_id, base_seq)
+                conflict.details["missed"] = [decode(wire) for _, _, wire in page.events]
+            raise
+        self._engine.wake()
+        return sent
+
+    def _check_load(self, tx: Transaction, scope: Scope, thread_id: str, on_busy: str) -> None:
+        open_runs = tx.connection.execute(
+            select(runs.c.thread_id, runs.c.state, func.count())
+            .where(runs.c.user_id == scope.user_id, runs.c.ended_at.is_(None))
+            .group_by(runs.c.thread_id, runs.c.state)
+        ).all()
+        if on_busy == "reject" and any(row.thread_id == thread_id for row in open_runs):
+            raise Conflict("An answer is still being written in this thread.", hint="Wait for it, or stop it.")
+        # What waits is what cannot start at once: beyond the places for running, and behind a run of its own thread.
+        waiting = sum(row[2] for row in open_runs if row.state == "queued")
+        if waiting >= self._settings.runs_queued + self._settings.runs_running or (
+            waiting >= self._settings.runs_queued and sum(row[2] for row in open_runs) > waiting
+        ):
+            raise LimitReached(
+                f"{waiting} of your messages are waiting already.", hint="Wait for some to be answered, or stop them."
+            )
+
+
+def title_of(content: str) -> str:
+    """A thread's first title: the first line of its first message, cut at a word."""
+    line = next((line.strip() for line in content.splitlines() if line.strip()), "")
+    if len(line) <= 60:
+        return line
+    cut = line[:60]
+    return (cut[: cut.rfind(" ")] if " " in cut[30:] else cut) + "…"
+
+
+def _attach(tx: Transaction, scope: Scope, thread_id: str, wanted: Sequence[str]) -> list[Attachment]:
+    """Bind uploaded files to the thread. A file belongs to one thread, and goes with it."""
+    if not wanted:
+        return []
+    mine = (files.c.user_id == scope.user_id) & or_(files.c.thread_id.is_(None), files.c.thread_id == thread_id)
+    found = {row.id: row for row in tx.connection.execute(select(files).where(files.c.id.in_(wanted), mine))}
+    for file_id in wanted:
+        if file_id not in found:
+            raise InvalidInput(
+                f"There is no file {file_id[:80]!r} to attach here.", field="attachments", hint="Upload it again."
+            )
+    tx.connection.execute(update(files).where(files.c.id.in_(wanted)).values(thread_id=thread_id))
+    return [
+        Attachment(id=row.id, name=row.name, size=row.size, media_type=row.media_type)
+        for row in (found[file_id] for file_id in wanted)
+    ]

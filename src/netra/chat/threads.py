@@ -1,0 +1,225 @@
+"""Threads: create, list, search, rename, delete, and read their logs. The doors call this, with the caller's scope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Column, ColumnElement, Row, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import Text
+
+from netra.engine import RunEngine
+from netra.errors import InvalidInput, NotFound
+from netra.identity import Scope
+from netra.ids import new_id
+from netra.log import Page, ThreadLog, Transaction
+from netra.storage import Database
+from netra.storage.tables import blobs, events, files, moment, runs, threads
+from netra.text import clean_text
+
+from .files import Files
+
+OnBusy = Literal["queue", "reject"]
+TITLE_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation owned by one user."""
+
+    id: str
+    title: str
+    agent: str | None
+    on_busy: OnBusy
+    created_at: datetime
+    updated_at: datetime
+    last_seq: int
+    running: bool
+
+
+_running = select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists()
+_columns: list[Column[object] | ColumnElement[object]] = [*threads.c, _running.label("running")]
+
+
+def _thread(row: Row[tuple[object, ...]]) -> Thread:
+    return Thread(
+        id=row.id,
+        title=row.title,
+        agent=row.agent,
+        on_busy=row.on_busy,
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+        last_seq=row.last_seq,
+        running=bool(row.running),
+    )
+
+
+def missing() -> NotFound:
+    """The answer for a thread that does not exist and for one that belongs to somebody else."""
+    return NotFound("There is no such thread.")
+
+
+class Threads:
+    """Threads of one user at a time."""
+
+    def __init__(self, database: Database, log: ThreadLog, engine: RunEngine, stored: Files) -> None:
+        self._database = database
+        self._log = log
+        self._engine = engine
+        self._files = stored
+
+    async def create(self, scope: Scope, title: str | None = None) -> Thread:
+        """A new, empty thread."""
+        name = clean_text(title or "", field="title", max_chars=TITLE_CHARS).strip() or "New thread"
+        thread_id = new_id("thr")
+
+        def work(tx: Transaction) -> None:
+            create_in(tx, scope, thread_id, name)
+            tx.thread_changed(thread_id)
+
+        await self._log.transact(work)
+        return await self.get(scope, thread_id)
+
+    async def get(self, scope: Scope, thread_id: str) -> Thread:
+        """One thread.
+
+        Raises:
+            NotFound: it does not exist or is not the caller's.
+        """
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(*_columns).where(_owned(scope, thread_id)))).one_or_none()
+        if row is None:
+            raise missing()
+        return _thread(row)
+
+    async def list(
+        self, scope: Scope, *, query: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[Thread], str | None]:
+        """Threads, the most recently changed first, and the cursor of the next page.
+
+        Args:
+            query: only threads whose title, questions or answers contain this text, whatever the case.
+            limit: at most this many, 1 to 200.
+            cursor: as returned with the page before.
+        """
+        statement = select(*_columns).where(threads.c.user_id == scope.user_id)
+        if query and (query := clean_text(query, field="q", max_chars=200).strip()):
+            pattern = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            said = (
+                select(events.c.seq)
+                .where(
+                    events.c.thread_id == threads.c.id,
+                    events.c.type.in_(("user_message", "agent_completed")),
+                    self._text_of_event().ilike(pattern, escape="\\"),
+                )
+                .exists()
+            )
+            statement = statement.where(or_(threads.c.title.ilike(pattern, escape="\\"), said))
+        if cursor:
+            statement = statement.where(tuple_(threads.c.updated_at, threads.c.id) < _position(cursor))
+        statement = statement.order_by(threads.c.updated_at.desc(), threads.c.id.desc()).limit(limit + 1)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        more = f"{rows[limit - 1].updated_at}.{rows[limit - 1].id}" if len(rows) > limit else None
+        return [_thread(row) for row in rows[:limit]], more
+
+    def _text_of_event(self) -> ColumnElement[str]:
+        if self._database.dialect == "postgresql":
+            body = cast(func.convert_from(events.c.body, "UTF8"), JSONB)
+            return func.coalesce(body["content"].astext, body["final_response"].astext)
+        text = cast(events.c.body, Text)
+        return func.coalesce(func.json_extract(text, "$.content"), func.json_extract(text, "$.final_response"))
+
+    async def update(
+        self, scope: Scope, thread_id: str, *, title: str | None = None, on_busy: OnBusy | None = None
+    ) -> Thread:
+        """Rename a thread, or say what happens to a message sent while a run is going on."""
+        changes: dict[str, str] = {}
+        if title is not None:
+            changes["title"] = clean_text(title, field="title", max_chars=TITLE_CHARS, min_chars=1).strip()
+            if not changes["title"]:
+                raise InvalidInput("A title needs at least one visible character.", field="title")
+        if on_busy is not None:
+            changes["on_busy"] = on_busy
+
+        def work(tx: Transaction) -> None:
+            if changes:
+                changed = tx.connection.execute(update(threads).where(_owned(scope, thread_id)).values(changes))
+                if changed.rowcount != 1:
+                    raise missing()
+                tx.thread_changed(thread_id)
+
+        await self._log.transact(work)
+        return await self.get(scope, thread_id)
+
+    async def delete(self, scope: Scope, thread_id: str) -> None:
+        """Remove a thread with everything in it: its log, runs and files. What still runs is stopped."""
+
+        def work(tx: Transaction) -> tuple[list[str], list[str]]:
+            execute = tx.connection.execute
+            if execute(select(threads.c.id).where(_owned(scope, thread_id))).scalar() is None:
+                raise missing()
+            running = execute(select(runs.c.id).where(runs.c.thread_id == thread_id, runs.c.ended_at.is_(None)))
+            stored = execute(select(files.c.id).where(files.c.thread_id == thread_id))
+            gone = list(running.scalars()), list(stored.scalars())
+            tx.thread_deleted(thread_id)
+            execute(delete(threads).where(threads.c.id == thread_id))
+            return gone
+
+        run_ids, file_ids = await self._log.transact(work)
+        for run_id in run_ids:
+            await self._engine.cancel(run_id)
+        await self._files.unlink(file_ids)
+
+    async def events(self, scope: Scope, thread_id: str, *, after: int = 0, limit: int = 500) -> Page:
+        """Part of a thread's log."""
+        await self.authorise(scope, thread_id)
+        return await self._log.read(thread_id, after, limit)
+
+    async def follow(
+        self, scope: Scope, thread_id: str, *, after: int = 0
+    ) -> AsyncIterator[list[tuple[int, int, bytes]]]:
+        """A thread's log and what is added to it, for ever; see `ThreadLog.follow`."""
+        await self.authorise(scope, thread_id)
+        return self._log.follow(thread_id, after)
+
+    async def authorise(self, scope: Scope, thread_id: str) -> None:
+        """Raise NotFound unless the thread is the caller's."""
+        async with self._database.read() as connection:
+            if (await connection.execute(select(threads.c.id).where(_owned(scope, thread_id)))).scalar() is None:
+                raise missing()
+
+    async def blob(self, scope: Scope, blob_id: str) -> bytes:
+        """The JSON of a value that was too large for its event."""
+        async with self._database.read() as connection:
+            body = (
+                await connection.execute(
+                    select(blobs.c.body).where(blobs.c.id == blob_id, blobs.c.user_id == scope.user_id)
+                )
+            ).scalar()
+        if body is None:
+            raise NotFound("There is no such blob.")
+        return bytes(body)
+
+
+def create_in(tx: Transaction, scope: Scope, thread_id: str, title: str) -> None:
+    """Create a thread within a transaction."""
+    tx.connection.execute(
+        insert(threads).values(
+            id=thread_id, user_id=scope.user_id, title=title, created_at=tx.now, updated_at=tx.now, last_seq=0
+        )
+    )
+
+
+def _owned(scope: Scope, thread_id: str) -> ColumnElement[bool]:
+    return (threads.c.id == thread_id) & (threads.c.user_id == scope.user_id)
+
+
+def _position(cursor: str) -> tuple[int, str]:
+    changed, _, thread_id = cursor.partition(".")
+    if not changed.isascii() or not changed.isdigit() or len(changed) > 18 or not thread_id:
+        raise InvalidInput("This cursor is not one that a list returned.", field="cursor")
+    return int(changed), thread_id

@@ -1,0 +1,1 @@
+"""The HTTP API of protocol.md, and the web page."""
