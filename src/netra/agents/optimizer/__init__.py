@@ -1,0 +1,18 @@
+"""Netra's built-in agent: where AI spend goes, and how to cut it, from usage files. Registered as
+`netra.agents.optimizer:optimizer`; needs no language model and no network. Importing it loads none of DuckDB,
+genai-prices and pydantic-ai: they are imported when a message is answered.
+"""
+
+from netra.agents.optimizer.agent import NetraOptimizer
+
+__all__ = ["NetraOptimizer", "build_optimizer", "optimizer"]
+
+
+def build_optimizer(
+    model: str | None = None, base_url: str | None = None, api_key: str | None = None
+) -> NetraOptimizer:
+    """The agent with a language model for free questions; see `NetraOptimizer`."""
+    return NetraOptimizer(model, base_url, api_key)
+
+
+optimizer = NetraOptimizer()
