@@ -160,6 +160,7 @@ runs = Table(
     Column("agent", Text, nullable=False),
     Column("state", Text, nullable=False),  # queued, running, and the ends of netra.events.RunStatus
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("deaths", Integer, nullable=False, server_default="0"),  # attempts whose process ended without notice
     Column("message_id", Text, nullable=False),
     Column("message_seq", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False, server_default="0"),

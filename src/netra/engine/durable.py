@@ -1,0 +1,187 @@
+"""DBOS behind our own words: start a run as a workflow, record its steps, find what a dead process left.
+
+DBOS is one per process, and so is `Durable` while it is started. It keeps its own SQLite file (or its own schema in
+the same PostgreSQL), writes JSON only, and runs our workflow on the event loop that started it. What it knows of a run
+is that it must be carried on, and the recorded results of its steps; states, events and ends are ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepReservation
+from sqlalchemy import Engine, create_engine, event
+
+from netra.errors import Unavailable
+from netra.storage.database import BUSY_MILLISECONDS, parse_url
+
+APPLICATION = "netra"
+APPLICATION_VERSION = "1"
+"""Constant, so that a newer version of the server carries on the runs of the one before."""
+SETTLE_SECONDS = 2.0
+
+Progress = Literal["unknown", "open", "closed"]
+"""What DBOS says of a run: never heard of it, to be carried on, or finished."""
+
+_current: Durable | None = None
+
+
+class _Quiet(logging.Filter):
+    """Leaves out what is no news: that a run was interrupted is in our own log already."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Asyncio task cancelled" not in str(record.msg)
+
+
+@DBOS.workflow(name="netra.run", max_recovery_attempts=None)  # how often a run is tried is counted in its row
+async def _workflow(run_id: str) -> None:
+    if _current is None:
+        raise asyncio.CancelledError  # stopping: whoever starts next carries on
+    await _current.work(run_id)
+
+
+class Durable:
+    """See the module.
+
+    Args:
+        database_url: where the server's own data is.
+        data_dir: where `engine.db` goes when that is SQLite.
+        executor: the name under which this process takes and recovers runs.
+        work: carries out one run; when it is cancelled, the run stays open.
+    """
+
+    def __init__(
+        self, database_url: str, data_dir: Path, executor: str, work: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._url = parse_url(database_url)
+        self._data_dir = data_dir
+        self._executor = executor
+        self.work = work
+        self._engine: Engine | None = None
+        self._handles: set[asyncio.Future[Any]] = set()
+
+    async def start(self) -> None:
+        """Open the engine's database and carry on what this executor left.
+
+        Raises:
+            RuntimeError: another one is started in this process.
+            Unavailable: the database cannot be reached.
+        """
+        global _current
+        if _current is not None:
+            raise RuntimeError("one engine is started in this process already")
+        logger = logging.getLogger("dbos")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())  # or DBOS adds one that writes to the console
+        logger.propagate = True
+        logger.addFilter(_QUIET)
+        config: DBOSConfig = {
+            "name": APPLICATION,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": self._executor,
+            "serializer": DBOSPortableJSONSerializer(),  # the default would be pickle
+            "run_migrations": True,
+            "enable_otlp": False,
+            "log_level": "WARNING",
+            "use_listen_notify": False,
+            "scheduler_polling_interval_sec": 3600.0,
+        }
+        if self._url.get_backend_name() == "sqlite":
+            self._engine = _sqlite(self._data_dir / "engine.db")
+            config["system_database_url"] = f"sqlite:///{self._data_dir.absolute() / 'engine.db'}"
+            config["system_database_engine"] = self._engine
+        else:
+            url = self._url.set(drivername="postgresql")
+            config["system_database_url"] = url.render_as_string(hide_password=False)
+            config["sys_db_pool_size"] = 8
+        _current = self
+        try:
+            DBOS(config=config)
+            DBOS.launch()  # on the loop's own thread: DBOS runs workflows on the loop it is launched from
+        except Exception as error:
+            await self.stop()
+            raise Unavailable("The engine's database cannot be opened.", hint=str(error)) from error
+
+    async def stop(self) -> None:
+        """Close everything. Runs must have ended or been left before."""
+        global _current
+        if self._handles:
+            await asyncio.wait(self._handles, timeout=SETTLE_SECONDS)
+        _current = None
+        await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), DBOS.destroy)
+        # DBOS made its own threads the loop's default; give the loop some that live.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    async def launch(self, run_id: str) -> None:
+        """Start a run's workflow; at most once for each run, ever."""
+        with SetWorkflowID(run_id):
+            handle = await DBOS.start_workflow_async(_workflow, run_id)
+        task = getattr(handle, "task", None)
+        if task is not None:
+            self._handles.add(task)
+            task.add_done_callback(self._handles.discard)
+
+    def reserve(self) -> StepReservation:
+        """A place for the next step of the workflow this is called from."""
+        return DBOS.reserve_step()
+
+    async def step(self, place: StepReservation, name: str, work: Callable[[], Awaitable[str]], *, first: bool) -> str:
+        """What `work` returns, recorded; or what it returned when it was recorded before.
+
+        Args:
+            first: this is the run's first attempt, so nothing can be recorded yet and `work` may run before DBOS is
+                asked, which saves a trip to its database.
+        """
+        if first:
+            record = await work()
+            return await place.run_async({"name": name}, lambda: record)
+        return await place.run_async({"name": name}, _as_coroutine(work))
+
+    async def progress(self, run_ids: Sequence[str]) -> dict[str, Progress]:
+        """What DBOS knows of these runs."""
+        found: dict[str, Progress] = dict.fromkeys(run_ids, "unknown")
+        if run_ids:
+            for status in await DBOS.list_workflows_async(
+                workflow_ids=list(run_ids), load_input=False, load_output=False
+            ):
+                open_ = status.status in ("PENDING", "ENQUEUED", "DELAYED")
+                found[status.workflow_id] = "open" if open_ else "closed"
+        return found
+
+    async def resume(self, run_id: str) -> None:
+        """Carry on an open run that nobody in this process works on."""
+        await DBOS.resume_workflow_async(run_id)
+
+
+_QUIET = _Quiet()
+
+
+def _as_coroutine(work: Callable[[], Awaitable[str]]) -> Callable[[], Any]:
+    async def run() -> str:
+        return await work()
+
+    return run
+
+
+def _sqlite(path: Path) -> Engine:
+    """An engine in the mode that is fast and loses nothing at a power cut (DBOS's default is neither)."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=8)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    return engine

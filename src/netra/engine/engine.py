@@ -1,0 +1,356 @@
+"""The engine: picks queued runs, sees each through to its end, and carries on what an earlier process left.
+
+`netra.app` builds one and starts it after the database; `netra.chat` stores what is wanted and calls `wake`, `cancel`
+or `signal`. A run starts within the transaction that claims it: its `agent_started` is stored before its workflow is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select
+
+from netra.agents.spec import AgentSpec
+from netra.clock import Clock, rfc3339
+from netra.config import Settings
+from netra.errors import Unavailable
+from netra.events import AgentCompleted, Failure, RunStatus
+from netra.ids import new_id
+from netra.log import ThreadLog, Transaction
+from netra.monitoring.metrics import metrics
+from netra.storage import Database
+from netra.storage.tables import approvals, runs
+
+from .approvals import ApprovalDesk
+from .durable import Durable
+from .execution import Execution, Left, Workshop
+from .runs import Attempt, Claimed, End, begin_again, claim, end, hand_over
+from .tool_threads import ToolThreads
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What the rows say that calls may have missed."""
+
+    claimed: Claimed
+    unwanted: tuple[str, ...]
+    decided: tuple[str, ...]
+    queued: int
+
+
+class Engine:
+    """See the module; implements `RunEngine`.
+
+    Args:
+        settings: limits of runs.
+        agents: by name.
+        database: started before, stopped after.
+        log: where events go.
+        clock: the time.
+        executor: this process's name among several on one database; the same after a restart.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: dict[str, AgentSpec],
+        database: Database,
+        log: ThreadLog,
+        clock: Clock,
+        *,
+        executor: str = "netra",
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._clock = clock
+        self._database = database
+        self._durable = Durable(settings.database, settings.data_dir, executor, self._work)
+        self._desk = ApprovalDesk(log, clock)
+        self._threads = ToolThreads(settings.tool_workers)
+        self._workshop = Workshop(settings, agents, database, log, self._durable, self._threads, self._desk, clock)
+        self._agents = agents
+        self._active: dict[str, Execution] = {}
+        self._claimed: dict[str, Attempt] = {}
+        self._cancelled: set[str] = set()
+        self._launches: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._scheduler: asyncio.Task[None] | None = None
+        self._draining = False
+        self._waiting = False
+        self._in_doubt = False
+
+    # RunEngine
+
+    async def start(self) -> None:
+        """See `RunEngine.start`.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        if self._scheduler is not None:
+            return
+        self._draining = False
+        await self._durable.start()
+        await self._repair(fresh=True)
+        self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
+
+    async def drain(self, seconds: float) -> None:
+        """See `RunEngine.drain`."""
+        self._draining = True
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await scheduler
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._active or self._claimed:
+                    self._ended.clear()
+                    await self._ended.wait()
+
+    async def stop(self) -> None:
+        """See `RunEngine.stop`."""
+        if not self._draining:
+            if self._scheduler is None:
+                return
+            await self.drain(self._settings.drain_seconds)
+        left = [execution.attempt for execution in self._active.values()]
+        for execution in tuple(self._active.values()):
+            execution.leave()
+        for launch in tuple(self._launches):
+            launch.cancel()
+        if self._launches:
+            await asyncio.wait(self._launches)
+        if left:
+            log.info("runs_left", runs=len(left))
+            with contextlib.suppress(Unavailable):  # then it counts as a death, which is safe
+                await self._log.transact(lambda tx: hand_over(tx, left))
+        while self._active:
+            self._ended.clear()
+            await self._ended.wait()
+        await self._durable.stop()
+        self._threads.stop()
+        self._draining = False
+
+    def wake(self) -> None:
+        """See `RunEngine.wake`."""
+        self._wake.set()
+
+    async def cancel(self, run_id: str) -> None:
+        """See `RunEngine.cancel`."""
+        if self._cancel_here(run_id):
+            return
+        if await self._log.transact(lambda tx: self._cancel_queued(tx, run_id)) is None:
+            self._cancel_here(run_id)  # it began meanwhile
+
+    def signal(self, approval_id: str) -> None:
+        """See `RunEngine.signal`."""
+        self._desk.signal(approval_id)
+
+    # Picking
+
+    async def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_sweep = 0.0
+        while True:
+            if not self._wake.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(next_sweep):
+                        await self._wake.wait()
+            self._wake.clear()
+            free = max(0, self._settings.run_capacity - len(self._active) - len(self._claimed))
+            try:
+                if loop.time() >= next_sweep:
+                    next_sweep = loop.time() + SWEEP_SECONDS
+                    await self._sweep(free)
+                elif free:
+                    self._launch_all(await self._log.transact(lambda tx, free=free: self._claim(tx, free)))  # type: ignore[misc]
+            except Unavailable:
+                # Whether runs were claimed is not known: those that were are found by the repair.
+                self._in_doubt = True
+                self._wake.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # the scheduler must outlive anything, and say so
+                log.exception("scheduler_failed")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _claim(self, tx: Transaction, free: int) -> Claimed:
+        return claim(tx, most=free, per_user=self._settings.runs_running, greeting=self._greeting)
+
+    async def _sweep(self, free: int) -> None:
+        if self._in_doubt:
+            await self._repair(fresh=False)
+            self._in_doubt = False
+        waiting = self._desk.waiting
+
+        def look(tx: Transaction) -> _Sweep:
+            execute = tx.connection.execute
+            claimed = self._claim(tx, free) if free else Claimed((), True)
+            unwanted = execute(
+                select(runs.c.id).where(runs.c.ended_at.is_(None), runs.c.cancel_requested_at.is_not(None))
+            ).scalars()
+            decided = (
+                execute(
+                    select(approvals.c.id).where(approvals.c.id.in_(waiting), approvals.c.decided_at.is_not(None))
+                ).scalars()
+                if waiting
+                else ()
+            )
+            queued = execute(
+                select(func.count()).select_from(runs).where(runs.c.state == "queued", runs.c.ended_at.is_(None))
+            ).scalar_one()
+            return _Sweep(claimed, tuple(unwanted), tuple(decided), queued)
+
+        found = await self._log.transact(look)
+        self._launch_all(found.claimed)
+        metrics.runs.labels("queued").set(found.queued)
+        metrics.runs.labels("running").set(len(self._active))
+        for approval_id in found.decided:
+            self._desk.signal(approval_id)
+        for run_id in found.unwanted:
+            await self.cancel(run_id)
+
+    def _greeting(self, agent: str) -> tuple[str, dict[str, float]]:
+        spec = self._agents.get(agent)
+        limits = {"seconds": self._settings.run_seconds}
+        if self._settings.run_cost_usd is not None:
+            limits["cost_usd"] = self._settings.run_cost_usd
+        return f"{spec.title if spec else agent} is starting.", limits
+
+    def _launch_all(self, claimed: Claimed) -> None:
+        self._waiting = claimed.waiting
+        for attempt in claimed.attempts:
+            self._claimed[attempt.run_id] = attempt
+            self._launch(attempt.run_id)
+
+    def _launch(self, run_id: str) -> None:
+        task = asyncio.create_task(self._launching(run_id), name=f"launch {run_id}")
+        self._launches.add(task)
+        task.add_done_callback(self._launches.discard)
+
+    async def _launching(self, run_id: str) -> None:
+        try:
+            await self._durable.launch(run_id)
+        except Exception:
+            self._claimed.pop(run_id, None)
+            self._in_doubt = True  # the next sweep finds out what became of it
+            log.exception("launch_failed", run_id=run_id)
+
+    # Working
+
+    async def _work(self, run_id: str) -> None:
+        """One workflow: begin an attempt unless the claim has, and see it to the run's end."""
+        attempt = self._claimed.pop(run_id, None)
+        if run_id in self._active:
+            raise asyncio.CancelledError  # the same run twice in one process: the first one carries on
+        if attempt is None:
+            attempt = await self._begin_again(run_id)
+            if attempt is None:
+                return
+        execution = self._active[run_id] = Execution(self._workshop, attempt)
+        if run_id in self._cancelled:
+            execution.cancel()
+        started = self._clock.monotonic()
+        status: RunStatus | None = None
+        try:
+            status = await execution.run()
+        except Left:
+            raise asyncio.CancelledError from None  # leaves the workflow open
+        finally:
+            self._active.pop(run_id, None)
+            self._cancelled.discard(run_id)
+            self._ended.set()
+            if self._waiting:
+                self._wake.set()
+            if status is not None:
+                self._count(attempt, status, self._clock.monotonic() - started)
+
+    async def _begin_again(self, run_id: str) -> Attempt | None:
+        while True:
+            if self._draining:
+                raise asyncio.CancelledError
+            try:
+                return await self._log.transact(
+                    lambda tx: begin_again(tx, run_id, most_deaths=self._settings.run_attempts, greeting=self._greeting)
+                )
+            except Unavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _count(self, attempt: Attempt, status: RunStatus, seconds: float) -> None:
+        metrics.runs_ended.labels(status).inc()
+        metrics.run_seconds.observe(seconds)
+        log.info(
+            "run_ended",
+            run_id=attempt.run_id,
+            agent=attempt.agent,
+            status=status,
+            attempt=attempt.number,
+            seconds=round(seconds, 3),
+        )
+
+    # Repairing and ending from outside
+
+    async def _repair(self, *, fresh: bool) -> None:
+        """Bring together what our rows and DBOS say of running runs that nobody here works on."""
+        async with self._database.read() as connection:
+            rows = (
+                await connection.execute(select(runs.c.id).where(runs.c.state == "running", runs.c.ended_at.is_(None)))
+            ).scalars()
+            orphans = [each for each in rows if each not in self._active and each not in self._claimed]
+        for run_id, progress in (await self._durable.progress(orphans)).items():
+            if run_id in self._active:
+                continue
+            if progress == "unknown":
+                self._launch(run_id)
+            elif progress == "closed":
+                log.error("run_without_end", run_id=run_id)
+                failure = Failure(code="died", message="The server lost this run's end.")
+                await self._log.transact(self._ending(run_id, "died", failure))
+            elif not fresh:  # at the start DBOS itself carries on what is open
+                await self._durable.resume(run_id)
+
+    def _cancel_here(self, run_id: str) -> bool:
+        execution = self._active.get(run_id)
+        if execution is not None:
+            execution.cancel()
+        elif run_id in self._claimed:
+            self._cancelled.add(run_id)
+        else:
+            return False
+        return True
+
+    def _cancel_queued(self, tx: Transaction, run_id: str) -> RunStatus | None:
+        state = tx.connection.execute(select(runs.c.state).where(runs.c.id == run_id).with_for_update()).scalar()
+        return self._ending(run_id, "cancelled", None)(tx) if state == "queued" else None
+
+    def _ending(
+        self, run_id: str, status: RunStatus, failure: Failure | None
+    ) -> Callable[[Transaction], RunStatus | None]:
+        event_id, timestamp = new_id("evt"), rfc3339(self._clock.now())
+
+        def completed(row: Any, milliseconds: int) -> AgentCompleted:
+            return AgentCompleted(
+                event_id=event_id,
+                thread_id=row.thread_id,
+                run_id=run_id,
+                user_id=row.user_id,
+                agent_name=row.agent,
+                timestamp=timestamp,
+                status=status,
+                final_response="",
+                error=failure,
+                duration_ms=milliseconds,
+            )
+
+        return lambda tx: end(tx, End(run_id, status, None, completed))

@@ -1,0 +1,318 @@
+"""One attempt at one run, from its beginning to its end.
+
+The agent runs in a task of its own. Whatever happens first ends the run: the agent's answer or error, a cancel, the
+deadline, or the log's refusal. The end is stored at once, in one transaction; a task that has not stopped by then can
+store nothing more. An attempt that is left (the server stops) stores no end: the next start carries on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from dbos import error as dbos_error
+
+from netra.agents.adapters import run_agent
+from netra.agents.context import Answer, RunContext, UsageCounter
+from netra.agents.results import to_json
+from netra.agents.spec import AgentSpec
+from netra.clock import Clock, rfc3339
+from netra.config import Settings
+from netra.errors import AgentError, NetraError, Unavailable
+from netra.events import AgentCompleted, Failure, RunStatus, Usage
+from netra.ids import new_id
+from netra.log import Fence, Fenced, ThreadLog
+from netra.storage import Database
+
+from .approvals import ApprovalDesk
+from .durable import Durable
+from .outbox import Outbox
+from .port import DurablePort
+from .runs import Attempt, End, end
+from .tool_threads import ToolThreads
+from .turns import read_past
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 5.0
+"""How long an agent that was told to stop may take before that is logged."""
+RETRY_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every execution uses."""
+
+    settings: Settings
+    agents: dict[str, AgentSpec]
+    database: Database
+    log: ThreadLog
+    durable: Durable
+    threads: ToolThreads
+    desk: ApprovalDesk
+    clock: Clock
+
+    @property
+    def files_dir(self) -> Path:
+        """Where the files of messages lie, named by their ids."""
+        return self.settings.data_dir / "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt went."""
+
+    status: RunStatus
+    text: str | None = None
+    result: Any = None
+    error: Failure | None = None
+
+
+class Left(Exception):
+    """The attempt stops without an end; somebody else carries on."""
+
+
+class Execution:
+    """See the module. `run` once."""
+
+    def __init__(self, workshop: Workshop, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self._workshop = workshop
+        self._usage = UsageCounter()
+        loop = asyncio.get_running_loop()
+        self._interrupted: asyncio.Future[Outcome] = loop.create_future()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._seconds_left = workshop.settings.run_seconds
+        self._waits = 0
+        self._outbox = Outbox(workshop.log, attempt.thread_id, Fence(attempt.run_id, attempt.number), self._refused)
+        self._port = DurablePort(
+            attempt,
+            durable=workshop.durable,
+            outbox=self._outbox,
+            threads=workshop.threads,
+            desk=workshop.desk,
+            clock=workshop.clock,
+            usage=self._usage,
+            budget_usd=workshop.settings.run_cost_usd,
+            pause=self._pause,
+        )
+
+    def cancel(self) -> None:
+        """End the run as cancelled, at once."""
+        self._interrupt(Outcome("cancelled"))
+
+    def leave(self) -> None:
+        """Stop without an end."""
+        self._interrupt(Left())
+
+    async def run(self) -> RunStatus | None:
+        """Work until the run has ended.
+
+        Returns:
+            How it ended, or None when it had ended elsewhere.
+
+        Raises:
+            Left: the attempt was left, or a newer one has begun.
+        """
+        if self.attempt.cancelled:
+            self.cancel()
+        self._arm()
+        body = asyncio.create_task(self._agent(), name=f"agent {self.attempt.run_id}")
+        try:
+            first: set[asyncio.Future[Any]] = {body, self._interrupted}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if self._interrupted.done():
+                outcome = self._interrupted.result()
+                self._halt(body)
+            else:
+                outcome = self._outcome_of(body)
+            return await self._end(outcome)
+        finally:
+            self._disarm()
+            self._halt(body)
+            if not self._interrupted.done():
+                self._interrupted.cancel()
+            await self._outbox.close()
+
+    async def _agent(self) -> Answer:
+        attempt, workshop = self.attempt, self._workshop
+        if attempt.exhausted:
+            raise _Ended(
+                Outcome(
+                    "died",
+                    error=Failure(
+                        code="died", message=f"The server stopped {attempt.number - 1} times while working on this."
+                    ),
+                )
+            )
+        spec = workshop.agents.get(attempt.agent)
+        if spec is None:
+            names = ", ".join(workshop.agents)
+            raise AgentError(f"There is no agent {attempt.agent!r} on this server any more. Agents: {names}.")
+        past = await _patiently(lambda: read_past(workshop.database, attempt, workshop.files_dir))
+        context = RunContext(
+            run_id=attempt.run_id,
+            thread_id=attempt.thread_id,
+            agent_name=attempt.agent,
+            attempt=attempt.number,
+            scope=attempt.scope,
+            message=past.message,
+            history=past.history,
+            files=past.files,
+            usage=self._usage,
+            port=self._port,
+        )
+        answer = await run_agent(spec.target, context)
+        try:
+            return Answer(answer.text, to_json(answer.result))
+        except TypeError as error:
+            raise AgentError(f"The agent's result cannot be stored: {error}") from error
+
+    def _outcome_of(self, body: asyncio.Task[Answer]) -> Outcome:
+        if body.cancelled():  # the agent cancelled itself
+            return Outcome("failed", error=self._unexpected(asyncio.CancelledError()))
+        error = body.exception()
+        match error:
+            case None:
+                answer = body.result()
+                return Outcome("succeeded", answer.text, answer.result)
+            case _Ended():
+                return error.outcome
+            case Fenced():
+                raise Left from error
+            case AgentError():
+                return Outcome("failed", error=Failure(code=error.code, message=error.message))
+            case _:
+                return Outcome("failed", error=self._unexpected(error))
+
+    def _unexpected(self, error: BaseException) -> Failure:
+        run_id = self.attempt.run_id
+        log.error("agent_failed", run_id=run_id, agent=self.attempt.agent, exc_info=error)
+        if isinstance(error, dbos_error.DBOSException):
+            return Failure(
+                code="not_repeatable",
+                message="The agent took other steps after the restart than before it, so its work cannot go on.",
+            )
+        return Failure(code="internal", message=f"The agent failed unexpectedly. The server's log names it {run_id}.")
+
+    async def _end(self, outcome: Outcome) -> RunStatus | None:
+        self._disarm()
+        self._port.close()
+        left = await self._outbox.close()
+        text = outcome.text if outcome.text is not None else self._port.streamed
+        usage = Usage(
+            input_tokens=self._usage.input_tokens,
+            output_tokens=self._usage.output_tokens,
+            cost_usd=round(self._usage.cost_usd, 9),
+        )
+        event_id, timestamp = new_id("evt"), rfc3339(self._workshop.clock.now())
+        attempt = self.attempt
+
+        def completed(row: Any, milliseconds: int) -> AgentCompleted:
+            return AgentCompleted(
+                event_id=event_id,
+                thread_id=attempt.thread_id,
+                run_id=attempt.run_id,
+                user_id=attempt.scope.user_id,
+                agent_name=attempt.agent,
+                timestamp=timestamp,
+                status=outcome.status,
+                final_response=text,
+                result=outcome.result,
+                error=outcome.error,
+                duration_ms=milliseconds,
+                usage=usage,
+            )
+
+        how = End(attempt.run_id, outcome.status, attempt.number, completed, usage, left)
+        try:
+            return await _patiently(lambda: self._workshop.log.transact(lambda tx: end(tx, how)))
+        except Fenced as error:
+            raise Left from error
+
+    # What can interrupt
+
+    def _interrupt(self, outcome: Outcome | Left) -> None:
+        if self._interrupted.done():
+            return
+        if isinstance(outcome, Left):
+            self._interrupted.set_exception(outcome)
+            self._interrupted.exception()
+        else:
+            self._interrupted.set_result(outcome)
+
+    def _refused(self, error: Exception) -> None:
+        if not isinstance(error, NetraError):
+            log.error("append_refused", run_id=self.attempt.run_id, exc_info=error)
+            self._interrupt(Outcome("failed", error=self._unexpected(error)))
+            return
+        self._interrupt(Left())
+
+    def _arm(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_at(loop.time() + self._seconds_left, self._time_is_up)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._seconds_left = max(0.0, self._deadline.when() - asyncio.get_running_loop().time())
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _pause(self, waits: bool) -> None:
+        """The time a person takes to decide is not the run's."""
+        self._waits += 1 if waits else -1
+        if waits and self._waits == 1:
+            self._disarm()
+        elif not waits and self._waits == 0 and not self._port.cancelled.is_set():
+            self._arm()
+
+    def _time_is_up(self) -> None:
+        seconds = self._workshop.settings.run_seconds
+        self._interrupt(
+            Outcome("timed_out", error=Failure(code="timed_out", message=f"A run may take {seconds:g} seconds."))
+        )
+
+    def _halt(self, body: asyncio.Task[Answer]) -> None:
+        """Tell the agent to stop, and see that somebody notices when it does not."""
+        self._port.close()
+        if body.done():
+            if not body.cancelled():
+                body.exception()
+            return
+        if body.cancelling():
+            return
+        body.cancel()
+        run_id, agent = self.attempt.run_id, self.attempt.agent
+        handle = asyncio.get_running_loop().call_later(
+            STOP_SECONDS, lambda: log.warning("agent_does_not_stop", run_id=run_id, agent=agent)
+        )
+
+        def stopped(task: asyncio.Task[Answer]) -> None:
+            handle.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                task.exception()
+
+        body.add_done_callback(stopped)
+
+
+class _Ended(Exception):
+    """Carries an outcome out of the agent's task."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `work` while the database is away; the caller's deadline or the server's stop cancels it."""
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,364 @@
+"""The `RunPort` of a real run: what an agent does becomes events in the log and recorded steps in the engine.
+
+Each thought, tool and question has a number, in the order in which the agent asks. The number makes its events'
+keys, so that after a crash the same step finds its events there and its result recorded. Inside a tool numbers have
+a second part: they belong to the tool, which is recorded as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import hashlib
+import inspect
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+from dbos import StepReservation
+
+from netra.agents.context import BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
+from netra.agents.results import encode_json
+from netra.clock import Clock, rfc3339
+from netra.errors import AgentError
+from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
+from netra.ids import new_id
+from netra.log import Entry
+
+from .approvals import ApprovalDesk
+from .durable import Durable
+from .outbox import Outbox
+from .runs import Attempt
+from .tool_threads import ToolThreads
+
+log = structlog.get_logger(__name__)
+
+DELTA_SECONDS = 0.05
+"""Streamed text is stored at once, then at most this often."""
+MOST_STEPS = 10_000
+MOST_ANSWER_CHARS = 4_000_000
+MOST_RESULT_BYTES = 16 * 1024 * 1024
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Flood(AgentError):
+    """The agent has taken more steps or written more text than a run may."""
+
+    code = "too_much"
+
+
+class DurablePort:
+    """See the module.
+
+    Args:
+        usage: the run's counter, shared with its context.
+        budget_usd: what the run may spend on models; None for no limit.
+        pause: called with True when the run begins to wait for a person, with False when it goes on.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        durable: Durable,
+        outbox: Outbox,
+        threads: ToolThreads,
+        desk: ApprovalDesk,
+        clock: Clock,
+        usage: UsageCounter,
+        budget_usd: float | None,
+        pause: Callable[[bool], None],
+    ) -> None:
+        self._attempt = attempt
+        self._durable = durable
+        self._outbox = outbox
+        self._threads = threads
+        self._desk = desk
+        self._clock = clock
+        self._usage = usage
+        self._budget = budget_usd
+        self._pause = pause
+        self._cancelled = threading.Event()
+        self._first = attempt.number == 1
+        self._steps = 0
+        self._inner: defaultdict[str, int] = defaultdict(int)
+        self._spent: dict[str, UsageCounter] = {}
+        self._answer: list[str] = []
+        self._answer_chars = 0
+        self._sent_chars = 0
+        self._pending: list[str] = []
+        self._pending_agent = attempt.agent
+        self._timer: asyncio.TimerHandle | None = None
+        self._message_id = "msg_" + attempt.run_id.partition("_")[2]
+
+    @property
+    def cancelled(self) -> threading.Event:
+        return self._cancelled
+
+    @property
+    def streamed(self) -> str:
+        """The answer as far as it was streamed."""
+        return "".join(self._answer)
+
+    def close(self) -> None:
+        """The run is over: whatever its agent still tries, fails."""
+        self._cancelled.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # What agents call
+
+    async def think(self, agent_name: str, text: str) -> None:
+        key, _ = self._number(durable=False)
+        self._put(
+            f"{key}:thought",
+            AgentThinking(**self._head(agent_name), step_number=self._steps, reasoning=_clean(text)),
+        )
+        await self._wait_if_full()
+
+    async def tool(self, agent_name: str, call: ToolCall) -> Any:
+        key, place = self._number()
+        call_id = stable_id("call", key)
+        name = _clean(call.name)
+        self._put(
+            f"{key}:executing",
+            ToolExecuting(
+                **self._head(agent_name),
+                tool_call_id=call_id,
+                tool_name=name,
+                parameters=call.parameters,
+                tool_purpose=_clean(call.purpose) if call.purpose else None,
+            ),
+        )
+        await self._outbox.flush()  # what a tool is about to do must be known before it does it
+        record, raised = await self._recorded(name, key, place, partial(self._call, call.work))
+        failure = record.get("e")
+        self._put(
+            f"{key}:completed",
+            ToolCompleted(
+                **self._head(agent_name),
+                tool_call_id=call_id,
+                tool_name=name,
+                success=failure is None,
+                results=record.get("v"),
+                error=Failure(code=failure["code"], message=failure["message"]) if failure else None,
+                duration_ms=record["ms"],
+            ),
+        )
+        return self._outcome(record, raised)
+
+    async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        key, place = self._number()
+        record, raised = await self._recorded(_clean(name), key, place, work)
+        return self._outcome(record, raised)
+
+    async def stream(self, agent_name: str, text: str) -> None:
+        self._check_open()
+        if not text:
+            return
+        text = _clean(text)
+        self._answer.append(text)
+        self._answer_chars += len(text)
+        if self._answer_chars > MOST_ANSWER_CHARS:
+            raise Flood(f"An answer may have {MOST_ANSWER_CHARS:,} characters.")
+        self._pending.append(text)
+        self._pending_agent = agent_name
+        if self._timer is None:
+            self._send_delta()
+        await self._wait_if_full()
+
+    async def ask_approval(
+        self,
+        agent_name: str,
+        prompt: str,
+        *,
+        schema: Mapping[str, Any] | None,
+        tool_call_id: str | None,
+        expires_in: float,
+        default: str,
+    ) -> Decision:
+        key, _ = self._number(durable=False)
+        await self._outbox.flush()
+        self._pause(True)
+        try:
+            return await self._desk.ask(
+                self._attempt,
+                stable_id("apr", key),
+                self._head(agent_name),
+                prompt=_clean(prompt),
+                schema=dict(schema) if schema is not None else None,
+                tool_call_id=tool_call_id,
+                expires_in=expires_in,
+                default=default,
+            )
+        finally:
+            self._pause(False)
+
+    def add_usage(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
+        inside = current_step.get()
+        if inside is not None and inside in self._spent:
+            self._spent[inside].add(input_tokens, output_tokens, cost_usd)
+        self._usage.add(input_tokens, output_tokens, cost_usd)
+        self._check_budget()
+
+    # Steps
+
+    def _number(self, *, durable: bool = True) -> tuple[str, StepReservation | None]:
+        """The key of the next step, and its place among the recorded ones unless it belongs to one of them."""
+        self._check_open()
+        inside = current_step.get()
+        if inside is not None and inside.startswith(self._attempt.run_id):
+            self._inner[inside] += 1
+            if self._inner[inside] > MOST_STEPS:
+                raise Flood(f"A run may take {MOST_STEPS:,} steps.")
+            return f"{inside}.{self._inner[inside]}", None
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise Flood(f"A run may take {MOST_STEPS:,} steps.")
+        return f"{self._attempt.run_id}:{self._steps}", self._durable.reserve() if durable else None
+
+    async def _recorded(
+        self, name: str, key: str, place: StepReservation | None, work: Callable[[], Awaitable[Any]]
+    ) -> tuple[dict[str, Any], Exception | None]:
+        """The record of a step, and the exception it raised if it ran just now."""
+        raised: Exception | None = None
+        ran = False
+
+        async def attempt() -> str:
+            nonlocal raised, ran
+            ran = True
+            spent = self._spent[key] = UsageCounter()
+            token = current_step.set(key)
+            started = self._clock.monotonic()
+            record: dict[str, Any]
+            try:
+                value = encode_json(await work())
+                if len(value) > MOST_RESULT_BYTES:
+                    raise AgentError(f"The result of {name} is larger than {MOST_RESULT_BYTES >> 20} MiB.")
+                record = {"v": msgspec.Raw(value)}
+            except Exception as error:  # noqa: BLE001 - a tool may raise anything; the agent decides what to do about it
+                raised = error
+                record = {"e": _failure(error)}
+            finally:
+                current_step.reset(token)
+                self._spent.pop(key, None)
+            record["ms"] = max(0, round((self._clock.monotonic() - started) * 1000))
+            if spent.input_tokens or spent.output_tokens or spent.cost_usd:
+                record["u"] = [spent.input_tokens, spent.output_tokens, spent.cost_usd]
+            return msgspec.json.encode(record).decode()
+
+        if place is None:
+            text = await attempt()
+        else:
+            text = await self._durable.step(place, name, attempt, first=self._first)
+        found: dict[str, Any] = msgspec.json.decode(text)
+        if not ran and (spent := found.get("u")):
+            self._usage.add(*spent)
+        return found, raised
+
+    def _outcome(self, record: dict[str, Any], raised: Exception | None) -> Any:
+        self._check_open()
+        self._check_budget()
+        if raised is not None:
+            raise raised
+        if (failure := record.get("e")) is not None:
+            raise _rebuilt(failure)
+        return record.get("v")
+
+    async def _call(self, work: Callable[[], Any]) -> Any:
+        function = work
+        while isinstance(function, partial):
+            function = function.func
+        if inspect.iscoroutinefunction(function):
+            return await work()
+        value = await self._threads.run(work)
+        return await value if inspect.isawaitable(value) else value
+
+    # Events
+
+    def _head(self, agent_name: str) -> dict[str, Any]:
+        return {
+            "event_id": new_id("evt"),
+            "thread_id": self._attempt.thread_id,
+            "run_id": self._attempt.run_id,
+            "user_id": self._attempt.scope.user_id,
+            "agent_name": agent_name,
+            "timestamp": rfc3339(self._clock.now()),
+        }
+
+    def _put(self, key: str, event: Event) -> None:
+        self._outbox.put(Entry(key, event))
+
+    def _send_delta(self) -> None:
+        """Store what was streamed since the last time; called once at first, then by the timer while there is more."""
+        if not self._pending:
+            self._timer = None
+            return
+        text = "".join(self._pending)
+        self._pending.clear()
+        self._put(
+            f"{self._attempt.run_id}:{self._attempt.number}:text:{self._sent_chars}",
+            TextDelta(
+                **self._head(self._pending_agent),
+                message_id=self._message_id,
+                attempt=self._attempt.number,
+                offset=self._sent_chars,
+                text=text,
+            ),
+        )
+        self._sent_chars += len(text)
+        self._timer = asyncio.get_running_loop().call_later(DELTA_SECONDS, self._send_delta)
+
+    async def _wait_if_full(self) -> None:
+        if self._outbox.full:
+            await self._outbox.flush()
+
+    def _check_open(self) -> None:
+        if self._cancelled.is_set():
+            raise RunCancelled("The run has ended.")
+
+    def _check_budget(self) -> None:
+        if self._budget is not None and self._usage.cost_usd > self._budget:
+            raise BudgetExceeded(f"This run may spend ${self._budget:g} on models and has spent more.")
+
+
+def stable_id(prefix: str, key: str) -> str:
+    """An id that is the same each time the same step is tried."""
+    number = int.from_bytes(hashlib.sha256(f"{prefix}:{key}".encode()).digest()[:17], "big")
+    return prefix + "_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _clean(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text is expected here, not {type(text).__name__}")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no JSON may carry
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    code = error.code if isinstance(error, AgentError) else "tool_failed"
+    message = error.message if isinstance(error, AgentError) else str(error) or type(error).__name__
+    return {"code": code, "message": _clean(message)[:2000], "type": type(error).__name__}
+
+
+def _rebuilt(failure: Mapping[str, str]) -> Exception:
+    """The recorded failure as the exception it was, so that an agent's `except` works the same after a crash."""
+    kind = getattr(builtins, failure["type"], None)
+    if failure["type"] == BudgetExceeded.__name__:
+        kind = BudgetExceeded
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            return kind(failure["message"])
+        except TypeError:
+            pass  # one that takes more than a message
+    return AgentError(failure["message"])
