@@ -21,11 +21,12 @@ from netra.agents import AgentSpec, load_all
 from netra.chat import Approvals, Files, Messages, Runs, Threads
 from netra.clock import Clock, SystemClock
 from netra.config import Settings
-from netra.engine import DBOSEngine, RunEngine
+from netra.engine.engine import Engine
 from netra.errors import ConfigurationError, NetraError
 from netra.events import Draining, encode
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
+from netra.gateway.http.docs import docs_routes
 from netra.gateway.http.guard import Guard
 from netra.gateway.http.page import page_routes
 from netra.gateway.http.problems import install_problems
@@ -63,9 +64,7 @@ class Netra:
         self.identity = Identity(self.database, settings, self.clock)
         self.bus = Bus()
         self.log = ThreadLog(self.database, self.bus, self.clock)
-        self.engine: RunEngine = DBOSEngine(
-            database=self.database, log=self.log, settings=settings, clock=self.clock, agents=self.agents
-        )
+        self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
         self.files = Files(self.database, settings.data_dir / "files", settings.file_bytes, self.clock)
         self.threads = Threads(self.database, self.log, self.engine, self.files)
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
@@ -117,14 +116,12 @@ class Netra:
 
     async def check(self) -> dict[str, str]:
         """The state of the parts, for `/health`: `ok`, or what is wrong."""
-        parts = {"database": "ok", "engine": "ok"}
+        parts = {"database": "ok"}
         try:
             async with asyncio.timeout(5), self.database.read() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except (NetraError, TimeoutError):
             parts["database"] = "cannot be reached"
-        if not self.engine.healthy:
-            parts["engine"] = "not running"
         return parts
 
     def _application(self) -> FastAPI:
@@ -163,6 +160,7 @@ class Netra:
                 sample=self._sample,
             )
         )
+        app.include_router(docs_routes())
         socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock)
         app.router.routes.append(WebSocketRoute("/ws", socket))
         app.include_router(page_routes())
