@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from netra.agents.context import Answer
+from netra.agents.context import Answer, RunCancelled
 
 if TYPE_CHECKING:
     from netra.agents.context import RunContext
@@ -66,6 +66,7 @@ class NetraOptimizer:
 
     async def run(self, ctx: RunContext) -> Answer:
         """Answers one message."""
+        from netra.agents.optimizer.records import Cancelled
         from netra.agents.optimizer.workspace import Workspace
 
         triage = ctx.sub("triage")
@@ -86,7 +87,9 @@ class NetraOptimizer:
             workspace = Workspace(files, plan, ctx.cancelled)
             names = ", ".join(file.name for file in files)
             await triage.think(f"This asks where the spend in {names} goes and how to cut it{_because(plan)}.")
-            return await self._analyse(ctx, workspace, state)
+            return await self._analyse(ctx, workspace)
+        except Cancelled:
+            raise RunCancelled("The run has ended.") from None
         finally:
             await asyncio.to_thread(workspace.close)
 
@@ -113,7 +116,7 @@ class NetraOptimizer:
 
         return await asyncio.to_thread(read)
 
-    async def _analyse(self, ctx: RunContext, workspace: Workspace, state: _State) -> Answer:
+    async def _analyse(self, ctx: RunContext, workspace: Workspace) -> Answer:
         from netra.agents.optimizer import report
 
         plan = workspace.plan
@@ -157,7 +160,7 @@ class NetraOptimizer:
             text=None,
             result={
                 "charts": drawn,
-                "suggestions": _follow_ups(profiled, priced, plan),
+                "suggestions": _follow_ups(plan),
                 "totals": {name: priced[name] for name in ("total_usd", "rows", "rows_unpriced", "as_of", "source")},
                 "savings": {
                     "combined_usd": found["combined_usd"],
@@ -291,7 +294,7 @@ def _ask_columns(question: dict[str, Any], plan: Plan) -> Answer:
     from netra.agents.optimizer.mapping import ROLE_TITLES
     from netra.agents.optimizer.markdown import code, table
 
-    wanted = " and ".join(f"**{ROLE_TITLES[role]}**" for role in question["missing"])  # type: ignore[index]
+    wanted = " and ".join(f"**{ROLE_TITLES[role]}**" for role in question["missing"])
     rows = [
         [code(column["name"]), ", ".join(code(value, 30) for value in column["samples"])]
         for column in question["columns"][:40]
@@ -373,7 +376,7 @@ def _nothing_priced(priced: dict[str, Any], profiled: dict[str, Any], plan: Plan
     )
 
 
-def _follow_ups(profiled: dict[str, Any], priced: dict[str, Any], plan: Plan) -> list[str]:
+def _follow_ups(plan: Plan) -> list[str]:
     if not plan.price_as:
         return []
     return [f"Price it as {each}" for each in ("gpt-4o-mini", "claude-haiku-5-5", "gpt-6-sol") if each != plan.price_as]

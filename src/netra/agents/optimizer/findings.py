@@ -28,6 +28,19 @@ def _thresholds(finding: dict[str, Any], what: str) -> str:
     )
 
 
+def _hours(hours: list[int]) -> str:
+    """`19:00–06:00`: the hours, given in ascending order, as spans on a clock."""
+    spans: list[list[int]] = []
+    for hour in hours:
+        if spans and spans[-1][1] == hour:
+            spans[-1][1] = hour + 1
+        else:
+            spans.append([hour, hour + 1])
+    if len(spans) > 1 and spans[0][0] == 0 and spans[-1][1] == 24:
+        spans[-1][1] = spans.pop(0)[1]
+    return " and ".join(f"{begin:02d}:00–{end % 24:02d}:00" for begin, end in spans)
+
+
 def _rule(finding: dict[str, Any], rules: dict[str, Any]) -> str:
     match finding["kind"]:
         case "retries":
@@ -68,10 +81,9 @@ def _rule(finding: dict[str, Any], rules: dict[str, Any]) -> str:
         case _:
             senders = ", ".join(code(sender) for sender in finding.get("senders", ()))
             return (
-                f"Quiet hours are {finding['quiet_from']:02d}:00 to {finding['quiet_to']:02d}:00 UTC: the "
-                f"{rules['off_peak_hours']} hours in which the fewest senders are at work. Requests in them go to batch "
-                f"processing when their key (or user) has at least {rules['off_peak_share']:.0%} of its requests there: "
-                f"{senders}."
+                f"Quiet hours are {_hours(finding['quiet_hours'])} (UTC): those with at most {rules['quiet_share']:.0%} of "
+                "the senders that are at work in an average hour. Requests in them go to batch processing when their key "
+                f"(or user) has at least {rules['off_peak_share']:.0%} of its requests in them: {senders}."
             )
 
 
@@ -85,14 +97,14 @@ _ASSUMPTIONS = {
 }
 
 
-def describe_finding(title: str, finding: dict[str, Any], rules: dict[str, Any], spend: str) -> str:
+def describe_finding(title: str, finding: dict[str, Any], rules: dict[str, Any], alone: str, share: str) -> str:
     """A section of the report on a finding that counts.
 
     Args:
-        spend: the whole spend, which decides how many decimals are shown.
+        alone, share: what it saves alone and on top of the others, as shown in the table above.
     """
     lines = [f"### {title}", "", f"- **Rule:** {_rule(finding, rules)}"]
-    lines.append(f"- **Rows:** {number(finding['rows'])}. {_top(finding, spend)}")
+    lines.append(f"- **Rows:** {number(finding['rows'])}. {_top(finding)}")
     prices = []
     for price in finding.get("prices", ()):
         old, new = price["from"], price["to"]
@@ -113,14 +125,12 @@ def describe_finding(title: str, finding: dict[str, Any], rules: dict[str, Any],
             change = f"input {_rate(old['input'])}, output {_rate(old['output'])}"
         prices.append(f"{code(price['model'])} ({number(price['rows'])} rows): {change}")
     lines.append(f"- **Prices** (USD for a million tokens, sources under “Prices used”): {'; '.join(prices)}.")
-    lines.append(
-        f"- **Saves** {_usd(finding['alone_usd'], spend)} alone, {_usd(finding['share_usd'], spend)} on top of the others."
-    )
+    lines.append(f"- **Saves** {alone} alone, {share} on top of the others.")
     lines.append(f"- **Assumes** that {_ASSUMPTIONS[finding['kind']]}")
     return "\n".join(lines) + "\n"
 
 
-def _top(finding: dict[str, Any], spend: str) -> str:
+def _top(finding: dict[str, Any]) -> str:
     top = finding.get("top", ())
     if not top:
         return ""

@@ -7,7 +7,8 @@ A known format decides first, then the column's name, then its values; what the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping as MappingType, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingType
 from datetime import UTC, datetime
 
 from netra.agents.optimizer.formats import recognise

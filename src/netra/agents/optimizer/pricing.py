@@ -7,6 +7,7 @@ that genai-prices does not know is listed and stands outside every total; a name
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -232,7 +233,7 @@ def rates_of(match: ModelMatch, mode: str, as_of: date) -> list[Rate]:
     context = _CONTEXTS.get(mode) if match.provider_id == match.owner_id else None
     rates: list[Rate] = []
     bounds = _boundaries(model)
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         moment = datetime.combine(as_of, time(0), tzinfo=UTC) + timedelta(seconds=begin)
         standard = model.get_prices(moment)
         price = model.get_prices(moment, context) if context else standard

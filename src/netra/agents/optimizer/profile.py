@@ -77,12 +77,15 @@ def percentiles(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
     }
 
 
-def breakdown(connection: duckdb.DuckDBPyConnection, column: str, *, missing: str) -> list[JSON]:
+def breakdown(
+    connection: duckdb.DuckDBPyConnection, column: str, *, missing: str, by_label: bool = False
+) -> list[dict[str, JSON]]:
     """Spend by one column of `priced`, largest first; what is beyond the first groups is summed up as "all others".
 
     Args:
         column: an SQL expression over `priced`.
         missing: label of rows where it is NULL.
+        by_label: all groups, in the order of their labels.
     """
     rows = connection.execute(
         f"SELECT coalesce(CAST({column} AS VARCHAR), ?), count(*), sum(requests)::BIGINT, sum(input)::HUGEINT::VARCHAR, "
@@ -91,7 +94,9 @@ def breakdown(connection: duckdb.DuckDBPyConnection, column: str, *, missing: st
         [missing],
     ).fetchall()
     groups = [(label, *map(int, numbers)) for label, *numbers in rows]
-    if len(groups) > _MOST_GROUPS:
+    if by_label:
+        groups.sort(key=lambda group: str(group[0]))
+    elif len(groups) > _MOST_GROUPS:
         rest = groups[_MOST_GROUPS - 1 :]
         summed = [sum(group[position] for group in rest) for position in range(1, 7)]
         groups = [*groups[: _MOST_GROUPS - 1], (f"all others ({len(rest):,})", *summed)]

@@ -13,8 +13,8 @@ __all__ = [
     "INTEGER_ROLES",
     "JSON",
     "ROLES",
-    "Cancelled",
     "CancelFlag",
+    "Cancelled",
     "Limits",
     "Mapping",
     "MappingQuestion",
@@ -76,7 +76,7 @@ class CancelFlag(Protocol):
     def is_set(self) -> bool: ...
 
 
-class Cancelled(Exception):  # noqa: N818 - a signal, not a fault
+class Cancelled(Exception):
     """The run was cancelled while this worker was busy."""
 
 

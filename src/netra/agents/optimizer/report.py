@@ -86,7 +86,9 @@ def mapping_section(files: Sequence[dict[str, Any]]) -> str:
 def _headline(profiled: dict[str, Any], priced: dict[str, Any], found: dict[str, Any]) -> str:
     totals = profiled["totals"]
     total, combined = priced["total_usd"], found["combined_usd"]
-    (shown_combined, shown_after), shown_total = _money([combined, found["after_usd"]], total)
+    places = places_for(units_of(total))
+    spent, saved = shares([units_of(total)], places)[0], shares([units_of(combined)], places)[0]
+    shown_total, shown_combined, shown_after = (show_usd(steps, places) for steps in (spent, saved, spent - saved))
     period = f" from {_when(totals['first'])} to {_when(totals['last'])}" if totals["first"] else ""
     lines = [
         f"**You spent {shown_total}** on {number(totals['requests'])} requests{period}: "
@@ -154,6 +156,7 @@ def _spend(priced: dict[str, Any], drawn: Sequence[dict[str, Any]]) -> str:
 
 def _savings(found: dict[str, Any], drawn: Sequence[dict[str, Any]]) -> str:
     parts = ["## How to cut it", ""]
+    shown = list[str]()
     counted = sorted(
         (finding for finding in found["findings"] if finding["counted"]), key=lambda each: -units_of(each["share_usd"])
     )
@@ -176,8 +179,9 @@ def _savings(found: dict[str, Any], drawn: Sequence[dict[str, Any]]) -> str:
             "it does not.\n"
         )
         parts += [f"```chart\n{chart['id']}\n```\n" for chart in drawn if chart["id"] == "savings"]
-    for finding in counted:
-        parts.append(describe_finding(FINDING_TITLES[finding["kind"]], finding, found["rules"], found["spend_usd"]))
+    for finding, money in zip(counted, shown, strict=True):
+        alone = _one(finding["alone_usd"], found["spend_usd"])
+        parts.append(describe_finding(FINDING_TITLES[finding["kind"]], finding, found["rules"], alone, money))
     rest = [finding for finding in found["findings"] if not finding["counted"]]
     if rest:
         parts += ["### Looked for and not counted", ""]
@@ -228,7 +232,7 @@ def _unpriced(profiled: dict[str, Any], priced: dict[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _prices(priced: dict[str, Any]) -> str:
+def _prices(priced: dict[str, Any], found: dict[str, Any]) -> str:
     rows = []
     for price in priced["prices"]:
         mode = price["mode"]
@@ -240,12 +244,17 @@ def _prices(priced: dict[str, Any]) -> str:
         model = code(price["model"]) + (f" for {', '.join(map(code, named[:3]))}" if named else "")
         source = f"[{price['provider']}]({price['url']})" if price["url"] else price["provider"]
         rows.append([model, mode, _rate(price["input"]), _rate(price["cached"]), _rate(price["output"]), source])
+    for target in found["smaller_models"]:
+        source = f"[{target['provider']}]({target['url']})" if target["url"] else target["provider"]
+        rates = (_rate(target["input"]), _rate(target["cached"]), _rate(target["output"]))
+        rows.append([code(target["model"]), f"{target['mode']}, for comparison", *rates, source])
     headers = ["Model", "Applies to", "Input", "Cached input", "Output", "Price list"]
     return "\n".join(
         [
             "## Prices used",
             "",
-            f"USD for a million tokens on {priced['as_of']}, from {priced['source']}.",
+            f"USD for a million tokens on {priced['as_of']}, from {priced['source']}. Sums are exact; figures in a table are "
+            "rounded so that they add up to its total.",
             "",
             table(headers, rows, right=(2, 3, 4)),
         ]
@@ -265,7 +274,7 @@ def full_report(
     yield _spend(priced, drawn) + "\n"
     yield _savings(found, drawn) + "\n"
     yield _unpriced(profiled, priced) + "\n"
-    yield _prices(priced) + "\n"
+    yield _prices(priced, found) + "\n"
     yield mapping_section(profiled["files"])
 
 
@@ -318,7 +327,7 @@ def charts(priced: dict[str, Any], found: dict[str, Any]) -> list[dict[str, JSON
     return drawn
 
 
-def _floats(amounts: Sequence[str]) -> list[float]:
+def _floats(amounts: Sequence[str]) -> list[Any]:
     return [round(float(amount), 9) for amount in amounts]
 
 

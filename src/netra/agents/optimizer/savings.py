@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netra.agents.optimizer.families import next_smaller
 from netra.agents.optimizer.money import exact_usd
@@ -40,8 +40,8 @@ class Rules:
         cap_factor: outputs are capped at this many times the 95th percentile of their model.
         outlier_factor: inputs are outliers beyond this many times the 95th percentile of their model.
         least_rows: rows a model needs before percentiles say anything.
-        off_peak_hours: length of the quiet window of the day.
-        off_peak_share: share of its requests that a key must have in that window.
+        quiet_share: an hour of the day is quiet with at most this share of the senders of an average hour.
+        off_peak_share: share of its requests that a key must have in quiet hours.
     """
 
     small_input: int = 1_000
@@ -52,11 +52,11 @@ class Rules:
     cap_factor: int = 2
     outlier_factor: int = 3
     least_rows: int = 100
-    off_peak_hours: int = 8
+    quiet_share: float = 0.5
     off_peak_share: float = 0.5
 
 
-def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date, rules: Rules) -> dict[str, JSON]:
+def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date, rules: Rules) -> dict[str, Any]:
     """All findings over `priced`, as JSON.
 
     Returns:
@@ -72,17 +72,17 @@ def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date,
     connection.execute("CREATE TABLE batch_rates (rate_id INTEGER, batch_id INTEGER)")
     down = _add_smaller_rates(connection, prices, as_of)
     _pair_batch_rates(connection)
-    about: dict[str, dict[str, JSON]] = {
+    about: dict[str, dict[str, Any]] = {
         "retries": mark_retries(connection, rules.retry_seconds),
         "outliers": mark_outliers(connection, rules.outlier_factor, rules.least_rows),
         "output_caps": mark_caps(connection, rules.cap_factor, rules.least_rows),
         "smaller_model": mark_small(connection, down, rules.small_input, rules.small_output),
         "caching": mark_cache(connection, rules.cache_least, rules.cache_seconds),
-        "batch": mark_batch(connection, rules.off_peak_hours, rules.off_peak_share),
+        "batch": mark_batch(connection, rules.quiet_share, rules.off_peak_share),
     }
     for notes in about.values():
-        for threshold in notes.get("thresholds", ()):  # type: ignore[union-attr]
-            threshold["model"] = prices.matches[threshold.pop("price_key")].model_id  # type: ignore[union-attr, call-overload, index, arg-type]
+        for threshold in notes.get("thresholds", ()):
+            threshold["model"] = prices.matches[threshold.pop("price_key")].model_id
     counted = [kind for kind in KINDS if "why_not" not in about[kind]]
     steps = _steps(connection, counted)
     # A rule that costs money on top of the others is left out, and the rest computed again.
@@ -113,6 +113,7 @@ def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date,
         "combined_usd": exact_usd(combined),
         "after_usd": exact_usd(spend - combined),
         "findings": findings,
+        "smaller_models": _smaller_models(connection, down) if "smaller_model" in counted else [],
         "rules": dict(asdict(rules)),
     }
 
@@ -254,9 +255,9 @@ def _prices(
     ).fetchall()
     shown: list[JSON] = []
     for rate_id, count in rows:
-        key, _ = prices.rates[rate_id]
+        key, rate = prices.rates[rate_id]
         target: int | None = None
-        name = prices.matches[key].model_id
+        name = prices.matches[key].model_id + ("" if rate.mode == "standard" else f" ({rate.mode})")
         to = name
         if kind == "smaller_model":
             to, target = down[rate_id][0].model_id, down[rate_id][1]
@@ -271,6 +272,30 @@ def _prices(
                 "from": _per_million(connection, rate_id),
                 "to_model": to,
                 "to": _per_million(connection, target if target is not None else rate_id),
+            }
+        )
+    return shown
+
+
+def _smaller_models(connection: duckdb.DuckDBPyConnection, down: dict[int, tuple[ModelMatch, int, int]]) -> list[JSON]:
+    """The prices that the rule on smaller models compares with, for the list of prices used."""
+    used = {
+        rate_id
+        for (rate_id,) in connection.execute(
+            "SELECT DISTINCT p.rate_id FROM alone_smaller_model JOIN priced AS p USING (n)"
+        ).fetchall()
+    }
+    targets: dict[int, ModelMatch] = {identity: match for rate, (match, identity, _) in down.items() if rate in used}
+    shown: list[JSON] = []
+    for identity, match in sorted(targets.items()):
+        mode = connection.execute("SELECT mode FROM rates WHERE rate_id = ?", [identity]).fetchone()
+        shown.append(
+            {
+                "model": match.model_id,
+                "provider": match.provider_id,
+                "url": match.urls[0] if match.urls else None,
+                "mode": mode[0] if mode else "standard",
+                **_per_million(connection, identity),
             }
         )
     return shown

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netra.agents.optimizer.records import JSON
-
 if TYPE_CHECKING:
     import duckdb
 
@@ -30,7 +28,7 @@ def _no_single_requests(connection: duckdb.DuckDBPyConnection) -> bool:
     return not _one(connection, f"SELECT count(*) FROM priced WHERE {_SINGLE}")[0]
 
 
-def mark_retries(connection: duckdb.DuckDBPyConnection, seconds: int) -> dict[str, JSON]:
+def mark_retries(connection: duckdb.DuckDBPyConnection, seconds: int) -> dict[str, Any]:
     """A failed or empty answer whose request was sent again soon after: same model, same input size, same sender."""
     if _no_single_requests(connection):
         return {"why_not": _SUMMED_UP}
@@ -48,7 +46,7 @@ def mark_retries(connection: duckdb.DuckDBPyConnection, seconds: int) -> dict[st
     return {"failed_rows": failed}
 
 
-def mark_outliers(connection: duckdb.DuckDBPyConnection, factor: int, least_rows: int) -> dict[str, JSON]:
+def mark_outliers(connection: duckdb.DuckDBPyConnection, factor: int, least_rows: int) -> dict[str, Any]:
     """Inputs far beyond what is usual for the model, cut down to the threshold."""
     if _no_single_requests(connection):
         return {"why_not": _SUMMED_UP}
@@ -61,13 +59,13 @@ def mark_outliers(connection: duckdb.DuckDBPyConnection, factor: int, least_rows
     for key, threshold, _ in limits:
         connection.execute(
             "UPDATE marks SET kept_fresh = greatest(p.fresh - (p.input - ?), 0) FROM priced AS p "
-            f"WHERE p.n = marks.n AND p.price_key = ? AND p.input > ? AND NOT p.aggregated",
+            "WHERE p.n = marks.n AND p.price_key = ? AND p.input > ? AND NOT p.aggregated",
             [threshold, key, threshold],
         )
     return {"thresholds": [{"price_key": key, "tokens": limit, "largest": most} for key, limit, most in limits]}
 
 
-def mark_caps(connection: duckdb.DuckDBPyConnection, factor: int, least_rows: int) -> dict[str, JSON]:
+def mark_caps(connection: duckdb.DuckDBPyConnection, factor: int, least_rows: int) -> dict[str, Any]:
     """Answers far longer than is usual for the model, cut at the threshold."""
     if _no_single_requests(connection):
         return {"why_not": _SUMMED_UP}
@@ -88,7 +86,7 @@ def mark_caps(connection: duckdb.DuckDBPyConnection, factor: int, least_rows: in
 
 def mark_small(
     connection: duckdb.DuckDBPyConnection, down: dict[int, Any], small_input: int, small_output: int
-) -> dict[str, JSON]:
+) -> dict[str, Any]:
     """Small requests on a model that has a smaller one in its family."""
     for rate_id, (_, small_rate, _) in sorted(down.items()):
         connection.execute(
@@ -103,7 +101,7 @@ def mark_small(
     return {"by_mean_request": bool(means)}
 
 
-def mark_cache(connection: duckdb.DuckDBPyConnection, least: int, seconds: int) -> dict[str, JSON]:
+def mark_cache(connection: duckdb.DuckDBPyConnection, least: int, seconds: int) -> dict[str, Any]:
     """Contexts sent again within the life of a cache.
 
     Evidence, strongest first: an earlier request of the same session (a conversation repeats what was said: the shorter
@@ -163,7 +161,7 @@ def mark_cache(connection: duckdb.DuckDBPyConnection, least: int, seconds: int) 
     return {"evidence": "session" if talks else "same length"}
 
 
-def mark_batch(connection: duckdb.DuckDBPyConnection, hours: int, share: float) -> dict[str, JSON]:
+def mark_batch(connection: duckdb.DuckDBPyConnection, quiet_share: float, share: float) -> dict[str, Any]:
     """Work of senders who do most of it in the quiet hours of the day."""
     priced = _one(
         connection,
@@ -178,27 +176,24 @@ def mark_batch(connection: duckdb.DuckDBPyConnection, hours: int, share: float) 
         return {"why_not": "the file covers less than a day, so quiet hours cannot be seen"}
     if not priced[3]:
         return {"why_not": "the file has no key or user, so scheduled work cannot be told from people at work"}
-    # The quiet window: the hours with the fewest different senders at work, then with the fewest requests.
-    start = _one(
-        connection,
-        f"""WITH busy AS (SELECT extract(hour FROM time)::INT AS hour, date_trunc('day', time) AS day,
-                count(DISTINCT coalesce(key_id, user_id)) AS senders, sum(requests) AS requests
-            FROM priced WHERE time IS NOT NULL AND cost IS NOT NULL GROUP BY 1, 2),
-        clock AS (SELECT h.hour, coalesce(sum(senders), 0) AS senders, coalesce(sum(requests), 0) AS requests
-            FROM range(24) AS h(hour) LEFT JOIN busy USING (hour) GROUP BY 1)
-        SELECT s.hour FROM clock AS s JOIN clock AS c ON (c.hour - s.hour + 24) % 24 < {hours}
-        GROUP BY s.hour ORDER BY sum(c.senders), sum(c.requests), s.hour LIMIT 1""",
-    )[0]
-    quiet = f"(extract(hour FROM time)::INT - {start} + 24) % 24 < {hours}"
+    hours = connection.execute(
+        f"""WITH busy AS (SELECT extract(hour FROM time)::INT AS hour,
+                count(DISTINCT (date_trunc('day', time), key_id, user_id)) AS senders
+            FROM priced WHERE time IS NOT NULL AND cost IS NOT NULL GROUP BY 1),
+        clock AS (SELECT h.hour, coalesce(senders, 0) AS senders FROM range(24) AS h(hour) LEFT JOIN busy USING (hour))
+        SELECT hour FROM clock WHERE senders <= {quiet_share} * (SELECT avg(senders) FROM clock) ORDER BY hour"""
+    ).fetchall()
+    if not hours:
+        return {"why_not": f"no hour of the day has less than {quiet_share:.0%} of the senders of an average hour"}
+    quiet = f"extract(hour FROM time) IN ({', '.join(str(hour) for (hour,) in hours)})"
     connection.execute(
-        f"CREATE TABLE scheduled AS SELECT coalesce(key_id, user_id) AS sender, count(*) AS rows FROM priced "
-        f"WHERE cost IS NOT NULL AND coalesce(key_id, user_id) IS NOT NULL GROUP BY 1 "
+        "CREATE TABLE scheduled AS SELECT coalesce(key_id, user_id) AS sender, count(*) AS rows FROM priced "
+        "WHERE cost IS NOT NULL AND coalesce(key_id, user_id) IS NOT NULL GROUP BY 1 "
         f"HAVING sum(CASE WHEN {quiet} THEN requests ELSE 0 END) >= {share} * sum(requests) AND sum(requests) >= 20"
     )
     connection.execute(
-        f"UPDATE marks SET to_batch = true FROM priced AS p, scheduled AS s WHERE p.n = marks.n AND {quiet.replace('time', 'p.time')} "
-        "AND s.sender = coalesce(p.key_id, p.user_id) AND p.mode = 'standard' "
-        "AND EXISTS (SELECT 1 FROM batch_rates AS b WHERE b.rate_id = p.rate_id)"
+        "UPDATE marks SET to_batch = true FROM (SELECT n FROM priced JOIN scheduled ON sender = coalesce(key_id, user_id) "
+        f"WHERE {quiet} AND mode = 'standard' AND rate_id IN (SELECT rate_id FROM batch_rates)) AS b WHERE marks.n = b.n"
     )
     senders = connection.execute("SELECT sender FROM scheduled ORDER BY rows DESC, sender LIMIT 10").fetchall()
-    return {"quiet_from": start, "quiet_to": (start + hours) % 24, "senders": [sender for (sender,) in senders]}
+    return {"quiet_hours": [hour for (hour,) in hours], "senders": [sender for (sender,) in senders]}

@@ -88,7 +88,7 @@ def _scan(path: Path, name: str, limits: Limits, cancelled: CancelFlag) -> None:
             raise _NotUtf8(line) from None
 
 
-class _NotUtf8(Exception):  # noqa: N818 - answered inside this module
+class _NotUtf8(Exception):
     def __init__(self, line: int) -> None:
         self.line = line
 

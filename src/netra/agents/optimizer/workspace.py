@@ -7,10 +7,12 @@ result was recorded before a crash and a later one runs anew, the files are simp
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping as MappingType, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,7 +26,6 @@ from netra.agents.optimizer.mapping import find_mapping
 from netra.agents.optimizer.money import exact_usd, units_of
 from netra.agents.optimizer.normalise import create_usage_table, normalise
 from netra.agents.optimizer.records import (
-    JSON,
     CancelFlag,
     Limits,
     Mapping,
@@ -83,7 +84,7 @@ class Workspace:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._loaded: list[Loaded] = []
         self._mappings: list[Mapping] = []
-        self._files_about: list[JSON] = []
+        self._files_about: list[Any] = []
         self._prices: pricing.PriceTable | None = None
         self._scratch: Path | None = None
 
@@ -100,13 +101,11 @@ class Workspace:
     def columns(self) -> tuple[str, ...]:
         """All column names of the files, for understanding a correction; empty when they cannot be read."""
         with self._lock:
-            try:
+            with contextlib.suppress(UsageFileError):
                 self._load()
-            except (UsageFileError, MappingQuestion):
-                pass
             return tuple(dict.fromkeys(column for loaded in self._loaded for column in loaded.table.columns))
 
-    def profile_usage(self) -> dict[str, JSON]:
+    def profile_usage(self) -> dict[str, Any]:
         """Recognise the files, map their columns, check every value, and count rows and tokens.
 
         Returns:
@@ -114,9 +113,9 @@ class Workspace:
             file cannot be read or a column not be found.
         """
 
-        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
+        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             totals = profile.totals(connection)
-            result: dict[str, JSON] = {
+            result: dict[str, Any] = {
                 "files": self._files_about,
                 "totals": totals,
                 "percentiles": profile.percentiles(connection),
@@ -127,27 +126,27 @@ class Workspace:
 
         return self._answer(work)
 
-    def price_usage(self) -> dict[str, JSON]:
+    def price_usage(self) -> dict[str, Any]:
         """Price every row at the list prices of the day, and sum up by model, user, key, hour and request size."""
 
-        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
+        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             prices = self._price(connection)
             return self._money(connection, prices)
 
         return self._answer(work)
 
-    def find_savings(self) -> dict[str, JSON]:
+    def find_savings(self) -> dict[str, Any]:
         """Find savings that follow from the rows and the prices, without counting any saving twice."""
 
-        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
+        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             prices = self._price(connection)
             connection.execute("DROP TABLE IF EXISTS marks")
             for table in ("batch_rates", "repeats", "scheduled"):
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
             connection.execute("DELETE FROM rates WHERE price_key < 0")
             found = savings.find(connection, prices, self.plan.as_of, savings.Rules())
-            for finding in found["findings"]:  # type: ignore[union-attr]
-                for row in finding.get("top", ()):  # type: ignore[union-attr, call-overload]
+            for finding in found["findings"]:
+                for row in finding.get("top", ()):
                     loaded = self._loaded[row.pop("file")]
                     row["file"] = loaded.file.name
                     row["line"] = loaded.line(connection, row.pop("record"))
@@ -155,7 +154,7 @@ class Workspace:
 
         return self._answer(work)
 
-    def query_usage(self, sql: str) -> dict[str, JSON]:
+    def query_usage(self, sql: str) -> dict[str, Any]:
         """Run one read-only SELECT over the tables `usage` and `priced`.
 
         Args:
@@ -165,13 +164,13 @@ class Workspace:
             `{"columns": [...], "rows": [[...]], "truncated": bool}`, or `{"problem": {…}}`.
         """
 
-        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
+        def work(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             self._price(connection)
             return query.run(connection, sql, self._cancelled, self._limits)
 
         return self._answer(work)
 
-    def _answer(self, work: Callable[[duckdb.DuckDBPyConnection], dict[str, JSON]]) -> dict[str, JSON]:
+    def _answer(self, work: Callable[[duckdb.DuckDBPyConnection], dict[str, Any]]) -> dict[str, Any]:
         import duckdb
 
         with self._lock:
@@ -206,6 +205,15 @@ class Workspace:
                     "problem": {
                         "message": f"The files need more than the {self._limits.memory} of memory an analysis may use.",
                         "hint": "Attach a part of the period, or leave out columns that are not needed.",
+                        "skippable": False,
+                    }
+                }
+            except duckdb.Error as error:
+                # Every foreseen fault of a file is a UsageFileError above; what is left is ours, and is told as such.
+                return {
+                    "problem": {
+                        "message": f"The analysis failed ({type(error).__name__}). This is a fault of the optimizer.",
+                        "hint": "Please report it with the header line of the file and a few made-up rows.",
                         "skippable": False,
                     }
                 }
@@ -246,7 +254,7 @@ class Workspace:
         assert connection is not None
         connection.execute("DROP TABLE IF EXISTS usage")
         create_usage_table(connection)
-        mappings, about = list[Mapping](), list[JSON]()
+        mappings, about = list[Mapping](), list[Any]()
         for index, loaded in enumerate(self._loaded):
             samples = sample_values(connection, loaded.table)
             mapping = find_mapping(
@@ -271,13 +279,13 @@ class Workspace:
             self._prices = pricing.price_table(connection, self.plan.as_of, price_as)
         return self._prices
 
-    def _suggest(self, connection: duckdb.DuckDBPyConnection) -> list[JSON]:
+    def _suggest(self, connection: duckdb.DuckDBPyConnection) -> list[Any]:
         """What the rows without a model would cost as each of the suggested models."""
         found = connection.execute(
             "SELECT sum(input)::VARCHAR, sum(output)::VARCHAR FROM usage WHERE model IS NULL"
         ).fetchone()
         assert found is not None
-        suggestions: list[JSON] = []
+        suggestions: list[Any] = []
         for name in SUGGESTED_MODELS:
             match = pricing.resolve_model(name)
             rates = pricing.rates_of(match, "standard", self.plan.as_of) if match else []
@@ -286,16 +294,16 @@ class Workspace:
                 suggestions.append({"model": name, "title": match.name, "usd": exact_usd(units)})
         return suggestions
 
-    def _money(self, connection: duckdb.DuckDBPyConnection, prices: pricing.PriceTable) -> dict[str, JSON]:
+    def _money(self, connection: duckdb.DuckDBPyConnection, prices: pricing.PriceTable) -> dict[str, Any]:
         names = {key: match.model_id for key, match in prices.matches.items()}
         by_model = profile.breakdown(connection, "price_key", missing="?")
         for group in by_model:
-            label = group["label"]  # type: ignore[index, call-overload]
+            label = group["label"]
             if isinstance(label, str) and label.isdigit():
-                group["label"] = names[int(label)]  # type: ignore[index, call-overload]
+                group["label"] = names[int(label)]
         over_time = profile.hours(connection)
-        for series in over_time.get("series", ()):  # type: ignore[union-attr]
-            series["name"] = names[series["key"]]  # type: ignore[index, call-overload]
+        for series in over_time.get("series", ()):
+            series["name"] = names[series["key"]]
         total = connection.execute(
             "SELECT coalesce(sum(cost), 0)::VARCHAR, count(cost), count(*) - count(cost), "
             "coalesce(sum(stated_cost) FILTER (cost IS NOT NULL), 0)::VARCHAR, count(stated_cost) FILTER (cost IS NOT NULL) "
@@ -307,7 +315,7 @@ class Workspace:
             "sum(output)::HUGEINT::VARCHAR, sum(stated_cost)::VARCHAR, bool_or(price_key IS NOT NULL) "
             "FROM priced WHERE cost IS NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
         ).fetchall()
-        tables: dict[str, JSON] = {
+        tables: dict[str, Any] = {
             "model": by_model,
             "size": profile.breakdown(connection, profile.size_column(), missing="?"),
         }
@@ -320,7 +328,9 @@ class Workspace:
         if filled[1]:
             tables["key"] = profile.breakdown(connection, "key_id", missing="(no key)")
         if filled[2] and filled[3]:
-            tables["hour"] = profile.breakdown(connection, "strftime(time, '%H:00')", missing="(no time)")
+            tables["hour"] = profile.breakdown(
+                connection, "strftime(time, '%H:00')", missing="(no time)", by_label=True
+            )
         return {
             "as_of": self.plan.as_of.isoformat(),
             "source": pricing.price_source(),
@@ -348,7 +358,7 @@ class Workspace:
         }
 
 
-def _about(loaded: Loaded, mapping: Mapping, rows: int, left_out: int, blank: int) -> dict[str, JSON]:
+def _about(loaded: Loaded, mapping: Mapping, rows: int, left_out: int, blank: int) -> dict[str, Any]:
     title = next((known.title for known in FORMATS if known.id == loaded.table.format), "table")
     return {
         "name": loaded.file.name,
@@ -368,10 +378,10 @@ def _about(loaded: Loaded, mapping: Mapping, rows: int, left_out: int, blank: in
     }
 
 
-def _price_list(prices: pricing.PriceTable) -> list[JSON]:
+def _price_list(prices: pricing.PriceTable) -> list[Any]:
     """The rates used, per million tokens, one line for each model, mode, tier and time of day."""
     million = 1_000_000
-    shown: list[JSON] = []
+    shown: list[Any] = []
     for key, match in prices.matches.items():
         for _, (rate_key, rate) in sorted(prices.rates.items()):
             if rate_key != key or (rate.mode != "standard" and not rate.own):
