@@ -68,6 +68,19 @@ def test_a_failure_stays_one_line_and_keeps_its_traceback() -> None:
     assert "test_logs.py" in line["traceback"]
 
 
+def test_a_pretty_traceback_keeps_its_lines_and_marks_each() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "pretty", stream=stream)
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        structlog.get_logger("netra").exception("step failed")
+    first, *trace = stream.getvalue().splitlines()
+    assert "step failed" in first
+    assert any("test_logs.py" in line for line in trace)
+    assert [line for line in trace if not line.startswith("    | ")] == []
+
+
 @pytest.mark.parametrize("format", ["json", "pretty"])
 def test_control_characters_cannot_forge_a_line_or_steer_a_terminal(format: Any) -> None:
     stream = io.StringIO()
