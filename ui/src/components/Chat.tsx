@@ -64,10 +64,11 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   useEffect(() => {
     setDetailsOf(null);
     setDrawer(false);
-    if (threadId === null) composer.current?.focus();
-    else if (opened.current !== threadId && document.activeElement?.id !== "composer") heading.current?.focus({ preventScroll: true });
+    const created = opened.current === null && client.state.outbox.some((each) => each.threadId === threadId);
+    if (threadId === null || created) composer.current?.focus();
+    else if (opened.current !== threadId) heading.current?.focus({ preventScroll: true });
     opened.current = threadId;
-  }, [threadId]);
+  }, [client, threadId]);
 
   const lastSeq = state.thread?.lastSeq ?? 0;
   useEffect(() => {

@@ -2,6 +2,7 @@
 import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type ClipboardEvent, type KeyboardEvent, type Ref } from "react";
 import { Problem, upload, type AgentInfo } from "../core/api.ts";
 import type { ClientState } from "../core/client.ts";
+import { loadDraft, saveDraft } from "../core/drafts.ts";
 import { bytes } from "../core/format.ts";
 import type { Attachment } from "../core/protocol.gen.ts";
 import { activeTurn } from "../core/thread.ts";
@@ -27,30 +28,6 @@ interface Upload {
   readonly file: Attachment | null;
   readonly problem: string | null;
   readonly abort: () => void;
-}
-
-interface Draft {
-  readonly text: string;
-  readonly files: ReadonlyArray<Attachment>;
-}
-
-const draftKey = (thread: string | null): string => `netra.draft.${thread ?? "new"}`;
-
-function loadDraft(thread: string | null): Draft {
-  try {
-    return JSON.parse(sessionStorage.getItem(draftKey(thread)) ?? "null") ?? { text: "", files: [] };
-  } catch {
-    return { text: "", files: [] };
-  }
-}
-
-function saveDraft(thread: string | null, draft: Draft): void {
-  try {
-    if (draft.text === "" && draft.files.length === 0) sessionStorage.removeItem(draftKey(thread));
-    else sessionStorage.setItem(draftKey(thread), JSON.stringify(draft));
-  } catch {
-    // Without storage a draft lives as long as the composer.
-  }
 }
 
 const stored = (file: Attachment): Upload => ({ key: file.id, name: file.name, size: file.size, part: 1, file, problem: null, abort: () => undefined });

@@ -2,7 +2,8 @@
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { api, Problem, type Agents, type Me } from "../core/api.ts";
 import { browserClient } from "../core/browser.ts";
-import { plural, humanise } from "../core/format.ts";
+import { adoptDraft } from "../core/drafts.ts";
+import { humanise, plural } from "../core/format.ts";
 import type { ThreadEvent, User } from "../core/protocol.gen.ts";
 import { chatPath, parse, router } from "../core/route.ts";
 import { settings } from "../core/settings.ts";
@@ -29,7 +30,7 @@ export function Root() {
   const signedIn = useCallback((user: User) => {
     setMe((before) => before && { ...before, user, setup_required: false });
     const screen = parse(router.path()).screen;
-    if (screen !== "chat" && screen !== "settings") router.go(chatPath(null), { replace: true });
+    if ((screen !== "chat" && screen !== "settings") || router.path() === "/") router.go(chatPath(null), { replace: true });
   }, []);
   if (problem !== null) {
     return (
@@ -82,7 +83,10 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
           if (frame.deleted) leave(frame.id);
         },
         onThreadCreated: (threadId) => {
-          if (parse(router.path()).screen === "chat" && router.path() === chatPath(null)) router.go(chatPath(threadId), { replace: true });
+          const here = parse(router.path());
+          if (here.screen !== "chat" || here.thread !== null) return;
+          adoptDraft(threadId);
+          router.go(chatPath(threadId), { replace: true });
         },
         onLiveEvent: (event) => onLive.current(event),
       }),
@@ -137,7 +141,7 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     if (notice) toast({ text: notice.text });
   }, [notice, toast]);
   useEffect(() => {
-    if (route.screen !== "chat" && route.screen !== "settings") router.go(chatPath(null), { replace: true });
+    if ((route.screen !== "chat" && route.screen !== "settings") || router.path() === "/") router.go(chatPath(null), { replace: true });
   }, [route.screen]);
 
   const app: App = useMemo(

@@ -1,14 +1,16 @@
 /** Everything a run recorded, beside the conversation: facts, the whole timeline, the result. */
 import { duration, humanise } from "../core/format.ts";
 import { isBlob, type Run } from "../core/thread.ts";
+import { useAgentTitle } from "./app.ts";
 import { CopyButton, IconButton } from "./controls.tsx";
 import { CloseIcon } from "./icons.tsx";
 import { Timeline, Value } from "./Timeline.tsx";
 import { outcome } from "./TurnRow.tsx";
 
 export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose: () => void }) {
+  const title = useAgentTitle(run.agent);
   const facts: ReadonlyArray<readonly [string, string]> = [
-    ["Agent", humanise(run.agent)],
+    ["Agent", title],
     ["Outcome", outcome(run)],
     ["Started", new Date(run.startedAt).toLocaleString()],
     ["Attempt", String(run.attempt)],

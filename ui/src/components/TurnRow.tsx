@@ -3,11 +3,11 @@ import { memo, useEffect, useMemo, useRef, useState } from "react";
 import { blobText } from "../core/api.ts";
 import { chartsOf, suggestionsOf } from "../core/chart.ts";
 import type { Pending } from "../core/client.ts";
-import { bytes, duration, humanise, plural } from "../core/format.ts";
+import { bytes, duration, plural } from "../core/format.ts";
 import type { Attachment } from "../core/protocol.gen.ts";
 import { isBlob, type ApprovalStep, type Run, type Turn } from "../core/thread.ts";
 import { ApprovalCard } from "./ApprovalCard.tsx";
-import { useApp } from "./app.ts";
+import { useAgentTitle, useApp } from "./app.ts";
 import { Button, CopyButton, Spinner } from "./controls.tsx";
 import { AlertIcon, CheckIcon, ChevronIcon, ClockIcon, CrossIcon, FileIcon, MinusIcon, PanelIcon, RetryIcon } from "./icons.tsx";
 import { Markdown } from "./Markdown.tsx";
@@ -95,6 +95,7 @@ function Queued({ since, offset, position }: { readonly since: number; readonly 
 
 function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; readonly run: Run; readonly last: boolean; readonly offset: number; readonly actions: TurnActions }) {
   const running = run.status === "running";
+  const title = useAgentTitle(run.agent);
   const text = useBlob(run.textBlob?.$blob ?? null) ?? run.text;
   const resultText = useBlob(isBlob(run.result) ? run.result.$blob : null);
   const result = useMemo(() => (resultText === null ? run.result : parseJson(resultText)), [run.result, resultText]);
@@ -102,7 +103,7 @@ function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; rea
   const suggestions = last && !running ? suggestionsOf(result) : [];
   const waiting = run.steps.filter((step): step is ApprovalStep => step.kind === "approval" && step.status === "running");
   return (
-    <article className="answer" aria-label={`Answer of ${humanise(run.agent)}`} aria-busy={running}>
+    <article className="answer" aria-label={`Answer of ${title}`} aria-busy={running}>
       <RunCard run={run} offset={offset} />
       {running && waiting.map((step) => <ApprovalCard key={step.id} step={step} offset={offset} />)}
       {text !== "" && <Markdown text={text} charts={charts} growing={running} />}
@@ -156,6 +157,7 @@ export function outcome(run: Run): string {
 
 function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }) {
   const running = run.status === "running";
+  const title = useAgentTitle(run.agent);
   // Null: as the run goes. True and false: as the user wants it.
   const [wanted, setWanted] = useState<boolean | null>(null);
   const [settled, setSettled] = useState(!running);
@@ -167,11 +169,11 @@ function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }
   }, [running]);
   const open = wanted ?? !settled;
   return (
-    <section className="run" data-status={run.status} data-open={open} aria-label={`Run of ${humanise(run.agent)}`}>
+    <section className="run" data-status={run.status} data-open={open} aria-label={`Run of ${title}`}>
       <button type="button" className="run-head" aria-expanded={open} data-run-toggle="" onClick={() => setWanted(!open)}>
         <RunMark status={run.status} />
         <span className="run-words">
-          <span className="run-agent">{humanise(run.agent)}</span>
+          <span className="run-agent">{title}</span>
           <span className="run-now">{running ? activity(run) : outcome(run)}</span>
         </span>
         {run.attempt > 1 && <span className="badge">attempt {run.attempt}</span>}

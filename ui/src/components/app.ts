@@ -2,6 +2,7 @@
 import { createContext, useContext, useSyncExternalStore } from "react";
 import type { Agents, Me } from "../core/api.ts";
 import type { Client, ClientState } from "../core/client.ts";
+import { humanise } from "../core/format.ts";
 import type { User } from "../core/protocol.gen.ts";
 import { settings, type Settings } from "../core/settings.ts";
 import type { Threads, ThreadsState } from "../core/threads.ts";
@@ -37,3 +38,8 @@ export function useApp(): App {
 export const useClient = (client: Client): ClientState => useSyncExternalStore(client.subscribe, client.get);
 export const useThreads = (threads: Threads): ThreadsState => useSyncExternalStore(threads.subscribe, threads.get);
 export const useSettings = (): Settings => useSyncExternalStore(settings.subscribe, settings.get);
+
+/** An agent's title; a sub-agent has only its name. */
+export function useAgentTitle(name: string): string {
+  return useApp().agents?.items.find((each) => each.name === name)?.title ?? humanise(name);
+}

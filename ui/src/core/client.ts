@@ -390,7 +390,7 @@ export class Client {
     const created = pending.threadId === null && threadId !== null;
     const shown = !created && seq !== null && this.state.thread?.threadId === threadId && this.state.thread.lastSeq >= seq;
     // A message of a thread that is not open needs no row: its log has it.
-    const elsewhere = !created && this.state.thread?.threadId !== threadId;
+    const elsewhere = created ? this.state.thread !== null : this.state.thread?.threadId !== threadId;
     this.#setOutbox(
       shown || elsewhere
         ? this.state.outbox.filter((each) => each.id !== id)

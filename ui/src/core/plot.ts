@@ -74,12 +74,13 @@ export function plot(host: HTMLElement, chart: Chart, height: number, onPoint: (
   const build = (width: number): uPlot => {
     const room = Math.max(80, width - 72) / Math.max(1, xs.length);
     const turned = slots && chart.x.type === "category" && longest * 6.2 > room - 6;
-    const every = slots ? Math.max(1, Math.ceil((turned ? 18 : longest * 6.2 + 14) / room)) : 1;
+    const needed = turned ? 18 : chart.x.type === "category" ? 0 : longest * 6.2 + 14;
+    const every = Math.max(1, Math.ceil(needed / room));
     return new uPlot(
       {
         width,
         height,
-        padding: [10, 14, 0, 0],
+        padding: [10, chart.x.type === "time" ? 30 : 14, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: !bars, size: 7 }, drag: { x: false, y: false } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
