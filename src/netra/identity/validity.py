@@ -1,0 +1,71 @@
+"""Whether the credentials behind open sockets are still good, asked for all of them every second or so.
+
+Another process, such as the command line, may end credentials. Each end replaces a mark in the database; while the mark
+stays, credentials that were found good are good, and asking costs one row however many sockets there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Table, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from netra.clock import Clock
+from netra.storage import Database
+from netra.storage.tables import access_tokens, installation, logins, micros, users
+
+from .installation import REVOCATIONS
+from .principal import Principal
+
+BATCH = 500
+
+
+class Validity:
+    """See the module."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._mark: bytes | None = None
+        self._good: frozenset[str] = frozenset()
+
+    async def of(self, principals: Sequence[Principal]) -> list[bool]:
+        """For each principal, in order: whether its credential has neither expired nor been revoked.
+
+        Raises:
+            Unavailable: the database cannot be reached; nothing is known about revocations since the last answer.
+        """
+        if not principals:
+            return []
+        now = self._clock.now()
+        used_logins = {principal.login_id for principal in principals if principal.login_id}
+        used_tokens = {principal.access_token_id for principal in principals if principal.access_token_id}
+        async with self._database.read() as connection:
+            query = select(installation.c.value).where(installation.c.key == REVOCATIONS)
+            # The mark is read first: what changes after it changes the mark again, and the next question sees that.
+            mark = (await connection.execute(query)).scalar()
+            good = set(self._good) if mark == self._mark else set()
+            good |= await _good(connection, logins, used_logins - good, micros(now))
+            good |= await _good(connection, access_tokens, used_tokens - good, micros(now))
+        self._mark, self._good = mark, frozenset(good & (used_logins | used_tokens))
+        return [
+            (principal.login_id or principal.access_token_id) in good
+            and (principal.expires_at is None or principal.expires_at > now)
+            for principal in principals
+        ]
+
+
+async def _good(connection: AsyncConnection, table: Table, asked: set[str], now: int) -> set[str]:
+    """Those of the ids in `logins` or `access_tokens` that have neither expired nor been revoked."""
+    ids = sorted(asked)
+    found: set[str] = set()
+    for start in range(0, len(ids), BATCH):
+        query = (
+            select(table.c.id)
+            .join(users, users.c.id == table.c.user_id)
+            .where(table.c.id.in_(ids[start : start + BATCH]), table.c.revoked_at.is_(None))
+            .where(or_(table.c.expires_at.is_(None), table.c.expires_at > now), users.c.disabled_at.is_(None))
+        )
+        found.update((await connection.execute(query)).scalars())
+    return found
