@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["encode_json", "to_json"]
+__all__ = ["clean_text", "encode_json", "to_json"]
 
 
 def _other(value: Any) -> Any:
@@ -32,6 +32,23 @@ def encode_json(value: Any) -> bytes:
         return _encoder.encode(value)
     except (TypeError, NotImplementedError, ValueError, OverflowError, RecursionError) as error:
         raise TypeError(f"{type(value).__name__} is not JSON-serialisable: {error}") from error
+
+
+def clean_text(text: str) -> str:
+    """Text that can be stored: half a surrogate pair, which no JSON may carry, becomes a question mark.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text is expected here, not {type(text).__name__}")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def to_json(value: Any) -> Any:

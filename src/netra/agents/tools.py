@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
+from .results import clean_text
+
 if TYPE_CHECKING:
     from .context import ToolCall
 
@@ -121,7 +123,9 @@ def is_secret(name: str) -> bool:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON for people: secrets masked, anything that is not JSON as its text."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if depth > _DEPTH:
         return "…"
@@ -136,4 +140,4 @@ def plain(value: Any, depth: int = 0) -> Any:
         return plain(msgspec.to_builtins(value), depth + 1)
     except TypeError:
         dump = getattr(value, "model_dump", None)
-        return plain(dump(mode="json"), depth + 1) if callable(dump) else str(value)
+        return plain(dump(mode="json"), depth + 1) if callable(dump) else clean_text(str(value))

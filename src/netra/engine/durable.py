@@ -174,7 +174,14 @@ def _as_coroutine(work: Callable[[], Awaitable[str]]) -> Callable[[], Any]:
 def _sqlite(path: Path) -> Engine:
     """An engine in the mode that is fast and loses nothing at a power cut (DBOS's default is neither)."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=8)
+    # One connection: threads queue for it in order, where SQLite would let them sleep and race for its lock.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=300,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -19,14 +19,14 @@ from dbos import error as dbos_error
 
 from netra.agents.adapters import run_agent
 from netra.agents.context import Answer, RunContext, UsageCounter
-from netra.agents.results import to_json
+from netra.agents.results import clean_text, to_json
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
-from netra.errors import AgentError, NetraError, Unavailable
-from netra.events import AgentCompleted, Failure, RunStatus, Usage
+from netra.errors import AgentError, IllegalTransition, NetraError, Unavailable
+from netra.events import AgentCompleted, Failure, RunStatus, TextDelta, Usage
 from netra.ids import new_id
-from netra.log import Fence, Fenced, ThreadLog
+from netra.log import Entry, Fence, Fenced, ThreadLog
 from netra.storage import Database
 
 from .approvals import ApprovalDesk
@@ -171,7 +171,8 @@ class Execution:
         )
         answer = await run_agent(spec.target, context)
         try:
-            return Answer(answer.text, to_json(answer.result))
+            text = None if answer.text is None else clean_text(answer.text)
+            return Answer(text, to_json(answer.result))
         except TypeError as error:
             raise AgentError(f"The agent's result cannot be stored: {error}") from error
 
@@ -188,7 +189,7 @@ class Execution:
             case Fenced():
                 raise Left from error
             case AgentError():
-                return Outcome("failed", error=Failure(code=error.code, message=error.message))
+                return Outcome("failed", error=Failure(code=error.code, message=clean_text(error.message)))
             case _:
                 return Outcome("failed", error=self._unexpected(error))
 
@@ -205,7 +206,16 @@ class Execution:
     async def _end(self, outcome: Outcome) -> RunStatus | None:
         self._disarm()
         self._port.close()
-        left = await self._outbox.close()
+        # Streamed text that is not stored yet would be removed in the same breath.
+        left = tuple(each for each in await self._outbox.close() if not isinstance(each.event, TextDelta))
+        try:
+            return await self._store_end(outcome, left)
+        except (Left, IllegalTransition):
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; what could not be stored must not keep the run from ending
+            return await self._store_end(Outcome("failed", text="", error=self._unexpected(error)), ())
+
+    async def _store_end(self, outcome: Outcome, left: tuple[Entry, ...]) -> RunStatus | None:
         text = outcome.text if outcome.text is not None else self._port.streamed
         usage = Usage(
             input_tokens=self._usage.input_tokens,

@@ -16,6 +16,9 @@ from netra.log import Entry, Fence, ThreadLog
 MOST = 512
 """Entries that may wait; `put` of one more is for `flush` first, which every caller of the port does."""
 
+GATHER_SECONDS = 0.002
+"""How long an event that nobody waits for may wait for company; one commit for several is the cheaper by as many."""
+
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -37,6 +40,7 @@ class Outbox:
         self._stored = 0
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         self._error: Exception | None = None
 
@@ -46,8 +50,8 @@ class Outbox:
             return
         self._waiting.append(entry)
         self._accepted += 1
-        if self._task is None:
-            self._task = asyncio.create_task(self._store(), name="outbox")
+        if self._task is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
 
     @property
     def full(self) -> bool:
@@ -66,11 +70,15 @@ class Outbox:
             return
         stored = asyncio.get_running_loop().create_future()
         self._waiters.append((self._accepted, stored))
+        self._begin()
         await stored
 
     async def close(self) -> tuple[Entry, ...]:
         """Accept nothing more. Returns what is not stored; it belongs in the transaction that ends the run."""
         self._closing.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._task is not None:
             await asyncio.wait({self._task})
         for _, waiter in self._waiters:
@@ -78,6 +86,13 @@ class Outbox:
         self._waiters.clear()
         left, self._waiting = tuple(self._waiting), []
         return left
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None:
+            self._task = asyncio.create_task(self._store(), name="outbox")
 
     async def _store(self) -> None:
         pause = _FIRST_PAUSE

@@ -22,7 +22,7 @@ import structlog
 from dbos import StepReservation
 
 from netra.agents.context import BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
-from netra.agents.results import encode_json
+from netra.agents.results import clean_text, encode_json
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
 from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
@@ -117,14 +117,14 @@ class DurablePort:
         key, _ = self._number(durable=False)
         self._put(
             f"{key}:thought",
-            AgentThinking(**self._head(agent_name), step_number=self._steps, reasoning=_clean(text)),
+            AgentThinking(**self._head(agent_name), step_number=self._steps, reasoning=clean_text(text)),
         )
         await self._wait_if_full()
 
     async def tool(self, agent_name: str, call: ToolCall) -> Any:
         key, place = self._number()
         call_id = stable_id("call", key)
-        name = _clean(call.name)
+        name = clean_text(call.name)
         self._put(
             f"{key}:executing",
             ToolExecuting(
@@ -132,7 +132,7 @@ class DurablePort:
                 tool_call_id=call_id,
                 tool_name=name,
                 parameters=call.parameters,
-                tool_purpose=_clean(call.purpose) if call.purpose else None,
+                tool_purpose=clean_text(call.purpose) if call.purpose else None,
             ),
         )
         await self._outbox.flush()  # what a tool is about to do must be known before it does it
@@ -154,14 +154,14 @@ class DurablePort:
 
     async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
         key, place = self._number()
-        record, raised = await self._recorded(_clean(name), key, place, work)
+        record, raised = await self._recorded(clean_text(name), key, place, work)
         return self._outcome(record, raised)
 
     async def stream(self, agent_name: str, text: str) -> None:
         self._check_open()
         if not text:
             return
-        text = _clean(text)
+        text = clean_text(text)
         self._answer.append(text)
         self._answer_chars += len(text)
         if self._answer_chars > MOST_ANSWER_CHARS:
@@ -190,7 +190,7 @@ class DurablePort:
                 self._attempt,
                 stable_id("apr", key),
                 self._head(agent_name),
-                prompt=_clean(prompt),
+                prompt=clean_text(prompt),
                 schema=dict(schema) if schema is not None else None,
                 tool_call_id=tool_call_id,
                 expires_in=expires_in,
@@ -333,22 +333,10 @@ def stable_id(prefix: str, key: str) -> str:
     return prefix + "_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def _clean(text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text is expected here, not {type(text).__name__}")
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no JSON may carry
-        return text.encode("utf-8", "replace").decode()
-    return text
-
-
 def _failure(error: Exception) -> dict[str, str]:
     code = error.code if isinstance(error, AgentError) else "tool_failed"
     message = error.message if isinstance(error, AgentError) else str(error) or type(error).__name__
-    return {"code": code, "message": _clean(message)[:2000], "type": type(error).__name__}
+    return {"code": code, "message": clean_text(message)[:2000], "type": type(error).__name__}
 
 
 def _rebuilt(failure: Mapping[str, str]) -> Exception:

@@ -1,15 +1,19 @@
-"""A run from its message to its end: events in order, results, history, files."""
+"""A run from its message to its end: events in order, results, history, files, every way to fail."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netra.agents import Answer, RunContext, Thought, agent
-from netra.agents.spec import spec_of
+from netra.agents.spec import AgentSpec, spec_of
+from netra.errors import AgentError
+from netra.events import Attachment
 from support.engine import kinds, workbench
 
 
@@ -56,3 +60,243 @@ async def test_an_async_generator_runs_to_its_end(database_url: str, tmp_path: P
     assert "sk-very-secret" not in str(events)
     assert not any(event["type"] == "text_delta" for event in events), "streamed text is removed at the end"
     assert [event["prev"] for event in events][1:] == [event["seq"] for event in events][:-1]
+
+
+@agent
+async def repeats(ctx: RunContext) -> str:
+    return ctx.message.content
+
+
+@agent
+class Counting:
+    """Counts its calls: a class is made anew for each run."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def run(self, ctx: RunContext) -> str:
+        self.calls += 1
+        return f"call {self.calls}"
+
+
+class Shared:
+    name = "shared"
+
+    async def run(self, ctx: RunContext) -> None:
+        await ctx.stream("only streamed")
+
+
+async def test_every_form_of_agent_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [spec_of(repeats), spec_of(Counting), spec_of(Shared())]) as bench:
+        assert (await bench.ask("repeats", "echo"))[0]["final_response"] == "echo"
+        for _ in range(2):
+            assert (await bench.ask("Counting"))[0]["final_response"] == "call 1"
+        assert (await bench.ask("shared"))[0]["final_response"] == "only streamed"
+
+
+@agent
+async def remembers(ctx: RunContext) -> Answer:
+    turns = [
+        {"question": t.question, "answer": t.answer, "files": [f.name for f in t.attachments], "result": t.result}
+        for t in ctx.history
+    ]
+    here = [[file.name, file.path.read_text()] for file in ctx.files.all()]
+    return Answer(f"{ctx.message.content}!", {"turns": turns, "here": here, "mine": len(ctx.message.attachments)})
+
+
+async def test_history_and_files_come_from_the_log(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    for name in ("fil_a", "fil_b"):
+        (tmp_path / "files" / name).write_text(f"content of {name}")
+    first = Attachment(id="fil_a", name="a.csv", size=3, media_type="text/csv")
+    second = Attachment(id="fil_b", name="b.csv", size=3, media_type="text/csv")
+    async with workbench(database_url, tmp_path, [spec_of(remembers)]) as bench:
+        thread = await bench.thread()
+        await bench.ask("remembers", "one", thread=thread, attachments=[first])
+        end, _ = await bench.ask("remembers", "two", thread=thread, attachments=[second])
+        assert end["result"]["here"] == [["a.csv", "content of fil_a"], ["b.csv", "content of fil_b"]]
+        assert end["result"]["mine"] == 1
+        (turn,) = end["result"]["turns"]
+        assert (turn["question"], turn["answer"], turn["files"]) == ("one", "one!", ["a.csv"])
+        assert turn["result"]["turns"] == []
+
+
+@agent
+async def long_winded(ctx: RunContext) -> Answer:
+    if ctx.history:
+        return Answer(str(len(ctx.history[0].answer)), len(ctx.history[0].result))
+    return Answer("x" * 100_000, ["y" * 1000] * 100)
+
+
+async def test_an_answer_kept_as_a_blob_is_whole_in_the_history(tmp_path: Path) -> None:
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [spec_of(long_winded)]) as bench:
+        thread = await bench.thread()
+        end, _ = await bench.ask("long_winded", thread=thread)
+        assert "$blob" in end["final_response"]
+        end, _ = await bench.ask("long_winded", thread=thread)
+        assert (end["final_response"], end["result"]) == ("100000", 100)
+
+
+def refuse() -> None:
+    raise AgentError("The bank is closed.")
+
+
+def explode() -> None:
+    raise ValueError("secret detail of the inside")
+
+
+@agent
+async def streams_then_refuses(ctx: RunContext) -> None:
+    await ctx.stream("So far so good")
+    await ctx.tool(refuse)
+
+
+@agent
+async def explodes(ctx: RunContext) -> None:
+    explode()
+
+
+@agent
+async def survives(ctx: RunContext) -> str:
+    try:
+        await ctx.tool(explode)
+    except ValueError as error:
+        return f"survived {error}"
+    return "nothing happened"
+
+
+@agent
+async def returns_a_number(ctx: RunContext) -> str:
+    return 7  # type: ignore[return-value]
+
+
+@agent
+async def returns_the_unspeakable(ctx: RunContext) -> Answer:
+    return Answer("text", {"lock": threading.Lock()})
+
+
+@agent
+async def cancels_itself(ctx: RunContext) -> None:
+    raise asyncio.CancelledError
+
+
+@agent
+async def says_half_a_character(ctx: RunContext) -> str:
+    await ctx.think("\ud83d")
+    return "half \ud83d"
+
+
+@agent
+async def spends(ctx: RunContext) -> None:
+    await ctx.stream("spending")
+    ctx.add_usage(input_tokens=10, output_tokens=5, cost_usd=0.25)
+    with contextlib.suppress(AgentError):  # an agent that looks away
+        ctx.add_usage(input_tokens=10, output_tokens=5, cost_usd=0.25)
+    await ctx.tool(double, 1)
+
+
+FAILING = [
+    streams_then_refuses,
+    explodes,
+    survives,
+    returns_a_number,
+    returns_the_unspeakable,
+    cancels_itself,
+    says_half_a_character,
+    spends,
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code", "message", "text"),
+    [
+        ("streams_then_refuses", "failed", "agent_error", "The bank is closed.", "So far so good"),
+        ("explodes", "failed", "internal", "run_", ""),
+        ("survives", "succeeded", None, "", "survived secret detail of the inside"),
+        ("returns_a_number", "failed", "agent_error", "int", ""),
+        ("returns_the_unspeakable", "failed", "agent_error", "cannot be stored", ""),
+        ("cancels_itself", "failed", "internal", "run_", ""),
+        ("says_half_a_character", "succeeded", None, "", "half ?"),
+        ("spends", "failed", "budget_exceeded", "$0.3", "spending"),
+        ("nobody", "failed", "agent_error", "no agent 'nobody'", ""),
+    ],
+)
+async def test_whatever_an_agent_does_its_run_ends_once(
+    tmp_path: Path, name: str, status: str, code: str | None, message: str, text: str
+) -> None:
+    agents = [spec_of(each) for each in FAILING]
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, agents, run_cost_usd=0.3) as bench:
+        thread, run_id = await bench.send(agent=name)
+        end = await bench.ended(thread, run_id)
+        assert end["status"] == status
+        assert end["final_response"] == text
+        assert (end["error"] or {}).get("code") == code
+        assert message in (end["error"] or {}).get("message", "")
+        assert "secret detail" not in str(end["error"])
+        assert kinds(await bench.events(thread)).count("agent_completed") == 1
+        row = await bench.row(run_id)
+        assert row.state == status
+        assert row.ended_at is not None
+        if name == "spends":
+            assert (row.input_tokens, row.output_tokens, float(row.cost_usd)) == (20, 10, 0.5)
+            assert end["usage"] == {"input_tokens": 20, "output_tokens": 10, "cost_usd": 0.5}
+
+
+async def test_text_is_streamed_at_once_and_in_pieces(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(ctx: RunContext) -> None:
+        for number in range(100):
+            await ctx.stream(f"{number} ")
+        await go_on.wait()
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("slow", slow)]) as bench:
+        thread, run_id = await bench.send(agent="slow")
+        expected = "".join(f"{number} " for number in range(100))
+        read = {"text": ""}
+
+        def complete(event: dict[str, Any]) -> bool:
+            if event["type"] == "text_delta":
+                assert event["offset"] == len(read["text"])
+                assert event["attempt"] == 1
+                read["text"] += event["text"]
+            return read["text"] == expected
+
+        events = await bench.until(thread, complete)
+        assert 1 < sum(event["type"] == "text_delta" for event in events) <= 4
+        go_on.set()
+        assert (await bench.ended(thread, run_id))["final_response"] == expected
+
+
+async def test_sub_agents_speak_under_their_own_names_and_nested_tools_are_seen(tmp_path: Path) -> None:
+    async def boss(ctx: RunContext) -> str:
+        async def outer(number: int) -> int:
+            inner = await ctx.sub("worker").tool(double, number)
+            return int(inner) + 1
+
+        await ctx.sub("triage").think("Looking.")
+        results = await asyncio.gather(*(ctx.tool(outer, number) for number in (1, 2, 3)))
+        return str(results)
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("boss", boss)]) as bench:
+        end, events = await bench.ask("boss")
+    assert end["final_response"] == "[3, 5, 7]"
+    assert end["agent_name"] == "boss"
+    assert [e["agent_name"] for e in events if e["type"] == "agent_thinking"] == ["triage"]
+    assert sorted(e["agent_name"] for e in events if e["type"] == "tool_completed") == ["boss"] * 3 + ["worker"] * 3
+
+
+async def test_a_tool_knows_its_idempotency_key(tmp_path: Path) -> None:
+    async def keyed(ctx: RunContext) -> str:
+        def key() -> str | None:
+            return ctx.idempotency_key
+
+        keys = [await ctx.tool(key), await ctx.tool(key)]
+        assert ctx.idempotency_key is None
+        assert keys[0] != keys[1]
+        assert all(each.startswith(ctx.run_id) for each in keys)
+        return "fine"
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("keyed", keyed)]) as bench:
+        assert (await bench.ask("keyed"))[0]["final_response"] == "fine"
