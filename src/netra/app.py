@@ -59,9 +59,9 @@ class Netra:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.agents: dict[str, AgentSpec] = {spec.name: spec for spec in load_all(settings.agents)}
+        self.agents: dict[str, AgentSpec] = load_all(settings.agents)
         self.database = Database(settings.database, read_connections=settings.read_connections)
-        self.identity = Identity(self.database, settings, self.clock)
+        self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
         self.log = ThreadLog(self.database, self.bus, self.clock)
         self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
@@ -214,7 +214,7 @@ class Netra:
             except NetraError as error:
                 log.warning("recheck failed", error=error.code)
                 continue
-            self._disconnect({principal for principal in principals if principal not in valid})
+            self._disconnect({principal for principal, good in zip(principals, valid, strict=True) if not good})
 
 
 def create_app(settings: Settings | None = None) -> Netra:
