@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from netra.agents.context import Answer, RunCancelled
 
 if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
     from netra.agents.context import RunContext
     from netra.agents.optimizer.intent import Intent
     from netra.agents.optimizer.records import SourceFile
@@ -45,7 +47,8 @@ class NetraOptimizer:
     """Netra Optimizer.
 
     Args:
-        model: a language model for free questions, as pydantic-ai names it (`openai:gpt-5-mini`); None for none.
+        model: a language model for free questions, as pydantic-ai names it (`openai:gpt-5-mini`) or as an object of
+            pydantic-ai; None for none.
         base_url: an OpenAI-compatible server that has the model; None for the model's own provider.
         api_key: the key of that server; None to leave it to the provider's environment variable.
     """
@@ -59,7 +62,9 @@ class NetraOptimizer:
     examples = EXAMPLES
     accepts = _ACCEPTS
 
-    def __init__(self, model: str | None = None, base_url: str | None = None, api_key: str | None = None) -> None:
+    def __init__(
+        self, model: str | Model | None = None, base_url: str | None = None, api_key: str | None = None
+    ) -> None:
         self._model = model
         self._base_url = base_url
         self._api_key = api_key
@@ -123,7 +128,8 @@ class NetraOptimizer:
         files = [file.name for file in workspace.files]
         data = ctx.sub("data")
         await data.think(
-            f"Reading {', '.join(files)}: which format it is, what its columns mean, and whether every value can be read."
+            f"Reading {', '.join(files)}: which format it is, what its columns mean, and whether every value "
+            "can be read."
         )
         profiled = await data.tool(
             workspace.profile_usage, purpose="Recognise the format, map the columns, check every row"
@@ -176,7 +182,8 @@ class NetraOptimizer:
     async def _without_files(self, triage: RunContext, intent: Intent) -> Answer:
         await triage.think("There is no usage file in this conversation yet.")
         return Answer(
-            "Attach a file with usage records to your question, and I will find out where the spend goes and how to cut "
+            "Attach a file with usage records to your question, and I will find out where the spend goes and "
+            "how to cut "
             f"it.\n\n{_what_i_read()}\n\nNo file at hand? Attach the sample file (the button under the message box, or "
             "`netra demo-data` on the command line): a month of made-up but realistic usage.",
             {"suggestions": list(EXAMPLES[:1]), "offer_sample": True},
@@ -190,7 +197,8 @@ class NetraOptimizer:
             return await answer_question(ctx, workspace, self._model, self._base_url, self._api_key)
         await triage.think("This goes beyond the built-in analysis, and no language model is configured.")
         return Answer(
-            "No language model is configured, so I cannot answer free questions. This is what I can do with your file:\n\n"
+            "No language model is configured, so I cannot answer free questions. This is what I can do with "
+            "your file:\n\n"
             "- say where the spend goes: by model, user, key, hour and size of request;\n"
             "- find savings: smaller models for small requests, prompt caching, batch prices, caps on long answers, "
             "outliers and retries;\n"
@@ -265,12 +273,14 @@ def _because(plan: Plan) -> str:
 def _seen(profiled: dict[str, Any]) -> str:
     totals = profiled["totals"]
     kinds = ", ".join(f"{file['name']} is {file['format_title']}" for file in profiled["files"])
-    return f"{kinds}: {totals['rows']:,} rows, {totals['input_tokens']:,} input and {totals['output_tokens']:,} output tokens."
+    tokens = f"{totals['input_tokens']:,} input and {totals['output_tokens']:,} output tokens"
+    return f"{kinds}: {totals['rows']:,} rows, {tokens}."
 
 
 def _what_i_read() -> str:
     return (
-        "I read CSV, JSONL, JSON and Parquet: OpenAI and Anthropic usage exports, LiteLLM spend logs, OpenTelemetry GenAI "
+        "I read CSV, JSONL, JSON and Parquet: OpenAI and Anthropic usage exports, LiteLLM spend logs, "
+        "OpenTelemetry GenAI "
         "spans, and any table with columns for time, model, input tokens and output tokens."
     )
 
@@ -343,7 +353,8 @@ def _unknown_model(name: str, state: _State) -> Answer:
     from netra.agents.optimizer.workspace import SUGGESTED_MODELS
 
     return Answer(
-        f"I have no price for a model called {code(name)}, and I do not guess one. Write it as its maker's API does, for "
+        f"I have no price for a model called {code(name)}, and I do not guess one. Write it as its maker's "
+        "API does, for "
         f"example {', '.join(map(code, SUGGESTED_MODELS))}.",
         {
             "suggestions": [f"Price it as {model}" for model in SUGGESTED_MODELS[:4]],
@@ -367,7 +378,8 @@ def _nothing_priced(priced: dict[str, Any], profiled: dict[str, Any], plan: Plan
         for each in priced["unpriced"][:30]
     ]
     return Answer(
-        f"**I could price none of the rows.** {priced['source']} has no price per token for the models in this file, and I "
+        f"**I could price none of the rows.** {priced['source']} has no price per token for the models in "
+        "this file, and I "
         "do not guess prices.\n\n"
         + table(["Model", "Rows", "Input tokens", "Output tokens"], rows, right=(1, 2, 3))
         + "\n"

@@ -1,4 +1,4 @@
-"""Each finding in words: the exact rule, the rows, the prices and their source, the saving, and what it assumes. Called by
+"""Each finding in words: the exact rule, the rows, the prices and their source, the saving, the assumption. Called by
 `report`."""
 
 from __future__ import annotations
@@ -45,25 +45,29 @@ def _rule(finding: dict[str, Any], rules: dict[str, Any]) -> str:
     match finding["kind"]:
         case "retries":
             return (
-                f"A request that failed or came back empty, and was sent again within {rules['retry_seconds']} seconds by "
+                "A request that failed or came back empty, and was sent again within "
+                f"{rules['retry_seconds']} seconds by "
                 "the same sender with the same model and the same number of input tokens. The first attempt is saved."
             )
         case "outliers":
             return (
                 f"Input beyond {rules['outlier_factor']} times the 95th percentile of its model is cut to that. "
-                f"Limits: {_thresholds(finding, 'largest seen')}. Models with fewer than {rules['least_rows']} requests "
+                f"Limits: {_thresholds(finding, 'largest seen')}. Models with fewer than "
+                f"{rules['least_rows']} requests "
                 "are left alone."
             )
         case "output_caps":
             return (
                 f"Output beyond {rules['cap_factor']} times the 95th percentile of its model is cut to that. "
-                f"Limits: {_thresholds(finding, 'longest seen')}. Models with fewer than {rules['least_rows']} requests "
+                f"Limits: {_thresholds(finding, 'longest seen')}. Models with fewer than "
+                f"{rules['least_rows']} requests "
                 "are left alone."
             )
         case "smaller_model":
             size = "of a mean size of" if finding.get("by_mean_request") else "of"
             return (
-                f"Requests {size} at most {number(rules['small_input'])} input and {number(rules['small_output'])} output "
+                f"Requests {size} at most {number(rules['small_input'])} input and "
+                f"{number(rules['small_output'])} output "
                 "tokens go to the next smaller model of the same family."
             )
         case "caching":
@@ -71,27 +75,30 @@ def _rule(finding: dict[str, Any], rules: dict[str, Any]) -> str:
             evidence = (
                 "requests of one session within that time share the beginning that the shorter of the two has"
                 if finding.get("evidence") == "session"
-                else "the same sender sending exactly as many input tokens again within that time sends the same context"
+                else "the same sender sending exactly as many input tokens again by then sends the same context"
             )
             return (
-                f"A context of at least {number(rules['cache_least'])} tokens that is sent again within {minutes} minutes "
+                f"A context of at least {number(rules['cache_least'])} tokens that is sent again within "
+                f"{minutes} minutes "
                 f"is read from the cache: {evidence}. Tokens the file already shows as cached are not counted; where "
                 "writing to the cache costs extra, that is taken off. Senders who would pay more are left alone."
             )
         case _:
             senders = ", ".join(code(sender) for sender in finding.get("senders", ()))
             return (
-                f"Quiet hours are {_hours(finding['quiet_hours'])} (UTC): those with at most {rules['quiet_share']:.0%} of "
-                "the senders that are at work in an average hour. Requests in them go to batch processing when their key "
+                f"Quiet hours are {_hours(finding['quiet_hours'])} (UTC): those with at most "
+                f"{rules['quiet_share']:.0%} of "
+                "the senders that are at work in an average hour. Requests in them go to batch processing "
+                "when their key "
                 f"(or user) has at least {rules['off_peak_share']:.0%} of its requests in them: {senders}."
             )
 
 
 _ASSUMPTIONS = {
-    "retries": "the first attempt was billed and of no use. A time-out that is long enough, and no retry before it, avoid it.",
+    "retries": "the first attempt was billed and of no use. A time-out that is long enough avoids it.",
     "outliers": "what goes beyond the limit is not needed for the answer.",
-    "output_caps": "nobody needs the part beyond the cap. Set `max_tokens` to the limit and watch how often it is reached.",
-    "smaller_model": "the smaller model answers small requests well enough. Compare a few hundred of them before switching.",
+    "output_caps": "nobody needs the part beyond the cap. Set `max_tokens` to the limit and watch how often it bites.",
+    "smaller_model": "the smaller model answers small requests well enough. Compare a few hundred before switching.",
     "caching": "repeated contexts begin with the same text. Put the fixed part of a prompt first.",
     "batch": "this work can wait up to 24 hours for its answer.",
 }
@@ -147,8 +154,10 @@ def describe_uncounted(title: str, finding: dict[str, Any], rules: dict[str, Any
         line = f"**{title}:** {finding['why_not']}."
         if finding.get("possible_rows"):
             line += (
-                f" If every repeat of the same length within {rules['cache_seconds'] // 60} minutes were the same context, "
-                f"{number(finding['possible_rows'])} rows would save {_usd(finding['possible_usd'], finding['possible_usd'])}."
+                f" If every repeat of the same length within {rules['cache_seconds'] // 60} minutes were the "
+                "same context, "
+                f"{number(finding['possible_rows'])} rows would save "
+                f"{_usd(finding['possible_usd'], finding['possible_usd'])}."
             )
         return line
     thresholds = _thresholds(finding, "largest seen")

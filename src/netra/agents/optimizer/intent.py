@@ -62,7 +62,8 @@ _HELP = re.compile(
     r"^\s*(help|hi|hello|hey|what can you do|who are you|how does this work)\b|\bwhat can you do\b", re.I
 )
 _SKIP = re.compile(
-    r"\b(skip|ignore|drop|leave out|without)\b[^.]{0,30}\b(bad|broken|wrong|invalid|those|these|the)\b[^.]{0,10}\b(lines?|rows?)\b",
+    r"\b(skip|ignore|drop|leave out|without)\b[^.]{0,30}\b(bad|broken|wrong|invalid|those|these|the)\b[^.]{0,10}"
+    r"\b(lines?|rows?)\b",
     re.I,
 )
 _SAMPLE = re.compile(r"\b(sample|demo|example)\b[^.]{0,20}\b(file|data|usage)\b", re.I)
@@ -70,7 +71,7 @@ _PRICE_AS = re.compile(
     r"\bprice[ds]?\s+(?:(?:it|this|them|everything|all|the file|those|these)\s+)?(?:as|like|with|using|at)\s+(.+)", re.I
 )
 _ABOUT_MODEL = re.compile(
-    r"\b(?:it was|it is|it's|we use|we used|all|model is|model:|on|use|using|with|as|for|at)\s+([\w./:@-]+(?: [\w.-]+){0,3})",
+    r"\b(?:it was|it is|it's|we used?|all|model is|model:|on|use|using|with|as|for|at)\s+([\w./:@-]+(?: [\w.-]+){0,3})",
     re.I,
 )
 _WORD = re.compile(r"[A-Za-z][\w./:@-]*\d?[\w./:@-]*")

@@ -38,27 +38,35 @@ ROLE_TITLES: dict[Role, str] = {
 
 _SYNONYMS: dict[Role, tuple[str, ...]] = {
     "time": (
-        "timestamp", "time", "starttime", "createdat", "datetime", "date", "ts", "requesttime", "eventtime", "usagedateutc",
-        "usagedate", "created", "startedat", "requestedat", "loggedat", "at", "day", "hour", "starttimeunixnano", "when",
+        "timestamp", "time", "starttime", "createdat", "datetime", "date", "ts", "requesttime", "eventtime",
+        "usagedateutc",
+        "usagedate", "created", "startedat", "requestedat", "loggedat", "at", "day", "hour", "starttimeunixnano",
+        "when",
     ),
     "model": (
         "model", "modelname", "modelid", "modelversion", "genairesponsemodel", "genairequestmodel", "engine", "llm",
         "deployment", "modelgroup", "snapshotid", "enginename",
     ),
     "input": (
-        "inputtokens", "prompttokens", "contexttokens", "inputtoken", "promptokens", "tokensin", "tokensprompt", "numinputtokens",
-        "numprompttokens", "nprompttokens", "ncontexttokenstotal", "requesttokens", "prompttokencount", "inputtokencount",
-        "totalinputtokens", "tokensinput", "intokens", "usageprompttokens", "usageinputtokens", "inputlength", "promptlength",
+        "inputtokens", "prompttokens", "contexttokens", "inputtoken", "promptokens", "tokensin", "tokensprompt",
+        "numinputtokens",
+        "numprompttokens", "nprompttokens", "ncontexttokenstotal", "requesttokens", "prompttokencount",
+        "inputtokencount",
+        "totalinputtokens", "tokensinput", "intokens", "usageprompttokens", "usageinputtokens", "inputlength",
+        "promptlength",
         "nativetokensprompt", "prompttok", "inputtok",
     ),
     "output": (
-        "outputtokens", "completiontokens", "generatedtokens", "outputtoken", "tokensout", "tokenscompletion", "numoutputtokens",
+        "outputtokens", "completiontokens", "generatedtokens", "outputtoken", "tokensout", "tokenscompletion",
+        "numoutputtokens",
         "numcompletiontokens", "ncompletiontokens", "ngeneratedtokenstotal", "responsetokens", "candidatestokencount",
-        "outputtokencount", "totaloutputtokens", "tokensoutput", "outtokens", "usagecompletiontokens", "usageoutputtokens",
+        "outputtokencount", "totaloutputtokens", "tokensoutput", "outtokens", "usagecompletiontokens",
+        "usageoutputtokens",
         "outputlength", "completionlength", "nativetokenscompletion", "completiontok", "outputtok", "gentokens",
     ),
     "cached": (
-        "cachedtokens", "inputcachedtokens", "cachedinputtokens", "cachereadtokens", "cachereadinputtokens", "tokenscached",
+        "cachedtokens", "inputcachedtokens", "cachedinputtokens", "cachereadtokens", "cachereadinputtokens",
+        "tokenscached",
         "cachedcontenttokencount", "cachedprompttokens", "prompttokenscached", "cacheread", "nativetokenscached",
         "usageprompttokensdetailscachedtokens", "prompttokensdetailscachedtokens", "usagecachereadinputtokens",
     ),
@@ -67,12 +75,16 @@ _SYNONYMS: dict[Role, tuple[str, ...]] = {
         "usagecachecreationinputtokens",
     ),
     "cache_write_1h": ("cachewrite1htokens", "ephemeral1hinputtokens"),
-    "requests": ("requests", "nummodelrequests", "numrequests", "nrequests", "requestcount", "apirequests", "calls", "count"),
-    "user": ("user", "userid", "username", "useremail", "email", "enduser", "enduserid", "customer", "customerid", "account",
+    "requests": ("requests", "nummodelrequests", "numrequests", "nrequests", "requestcount", "apirequests", "calls",
+                 "count"),
+    "user": ("user", "userid", "username", "useremail", "email", "enduser", "enduserid", "customer", "customerid",
+        "account",
              "team", "teamid", "project", "projectid", "projectname", "workspace", "department", "tenant", "owner"),
-    "key": ("apikey", "apikeyid", "apikeyname", "key", "keyname", "keyid", "keyalias", "apikeyalias", "app", "application",
+    "key": ("apikey", "apikeyid", "apikeyname", "key", "keyname", "keyid", "keyalias", "apikeyalias", "app",
+        "application",
             "appname", "service", "servicename", "feature"),
-    "session": ("sessionid", "session", "conversationid", "conversation", "threadid", "chatid", "traceid", "genaiconversationid"),
+    "session": ("sessionid", "session", "conversationid", "conversation", "threadid", "chatid", "traceid",
+                "genaiconversationid"),
     "provider": ("provider", "providername", "customllmprovider", "genaisystem", "genaiprovidername", "vendor"),
     "mode": ("servicetier", "batch", "mode", "usagetype", "processing", "isbatch", "tier"),
     "status": ("status", "statuscode", "httpstatus", "success", "outcome", "error", "errortype", "finishreason"),
@@ -83,6 +95,8 @@ _SYNONYMS: dict[Role, tuple[str, ...]] = {
 }  # fmt: skip
 
 _NEEDED: tuple[Role, ...] = ("input", "output")
+_FILLED_UP: frozenset[Role] = frozenset({"model", "key", "cached", "cache_write"})
+"""Roles for which a known format has several columns, of which any one may be blank in a row."""
 
 _TIME_FORMATS = (
     "%m/%d/%Y %H:%M:%S|%m/%d/%Y %H:%M|%m/%d/%Y %I:%M:%S %p|%m/%d/%Y %I:%M %p|%m/%d/%Y",
@@ -189,6 +203,7 @@ def find_mapping(
     """
     columns: dict[Role, str] = {}
     reasons: dict[Role, str] = {}
+    otherwise: dict[Role, tuple[str, ...]] = {}
     by_lower = {column.lower(): column for column in table.columns}
 
     def take(role: Role, column: str, reason: str) -> None:
@@ -207,6 +222,8 @@ def find_mapping(
             usable = [name for name in filled if role != "time" or time_format_of(samples[name])]
             if usable or (present and role in _NEEDED):
                 take(role, (usable or present)[0], "format")
+                if role in _FILLED_UP and len(usable) > 1:
+                    otherwise[role] = tuple(usable[1:])
     else:
         _by_name(table, samples, columns, reasons)
         _by_values(table, samples, columns, reasons, known_model)
@@ -217,6 +234,7 @@ def find_mapping(
     return Mapping(
         columns={role: columns[role] for role in ROLES if role in columns},
         reasons=reasons,
+        otherwise=otherwise,
         input_includes_cached=known.input_includes_cached if known else _includes_cached(columns, samples),
         aggregated=known.aggregated if known else "requests" in columns,
         time_format=time_format or "iso",
@@ -275,7 +293,7 @@ def _by_values(
             else:
                 found = bool(values) and sum(map(known_model, set(values))) * 2 > len(set(values))
             if found:
-                columns[role], reasons[role] = column, "values"  # type: ignore[index]
+                columns[role], reasons[role] = column, "values"
                 free.remove(column)
                 break
     # Two columns of whole numbers without telling names: prompts come before answers in every format known.
@@ -289,7 +307,8 @@ def _by_values(
 _ROLE_WORDS: dict[str, Role] = {
     "time": "time", "timestamp": "time", "date": "time", "model": "model", "engine": "model",
     "input": "input", "input tokens": "input", "inputs": "input", "prompt": "input", "prompt tokens": "input",
-    "context tokens": "input", "output": "output", "output tokens": "output", "outputs": "output", "completion": "output",
+    "context tokens": "input", "output": "output", "output tokens": "output", "outputs": "output",
+        "completion": "output",
     "completion tokens": "output", "generated tokens": "output", "cached": "cached", "cached tokens": "cached",
     "cache read": "cached", "cached input": "cached", "cached input tokens": "cached", "cache write": "cache_write",
     "cache writes": "cache_write", "requests": "requests", "request count": "requests", "user": "user", "users": "user",

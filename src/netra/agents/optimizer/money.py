@@ -13,7 +13,7 @@ UNITS_PER_USD = 10**18
 
 
 def rate_per_token(usd_per: Decimal, per: int) -> int:
-    """A price of `usd_per` USD for `per` tokens (or requests) in units for one; finer prices are rounded half to even."""
+    """A price of `usd_per` USD for `per` tokens (or requests) in units for one; finer ones are rounded half to even."""
     return int((usd_per * UNITS_PER_USD / per).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -51,7 +51,8 @@ def _integer(cell: str) -> str:
         f"CASE WHEN regexp_full_match({cell}, '\\d{{1,18}}') THEN TRY_CAST({cell} AS BIGINT) "
         f"WHEN regexp_full_match({cell}, '\\d{{1,18}}\\.0*') THEN TRY_CAST(split_part({cell}, '.', 1) AS BIGINT) "
         f"WHEN regexp_full_match({cell}, '\\d{{1,3}}(,\\d{{3}})+') THEN TRY_CAST(replace({cell}, ',', '') AS BIGINT) "
-        f"WHEN regexp_full_match({cell}, '\\d(\\.\\d+)?[eE]\\+?\\d{{1,2}}') AND TRY_CAST({cell} AS DECIMAL(38,6)) % 1 = 0 "
+        f"WHEN regexp_full_match({cell}, '\\d(\\.\\d+)?[eE]\\+?\\d{{1,2}}') AND TRY_CAST({cell} AS "
+        "DECIMAL(38,6)) % 1 = 0 "
         f"THEN CAST(TRY_CAST({cell} AS DECIMAL(38,6)) AS BIGINT) END"
     )
 
@@ -85,8 +86,10 @@ def _mode(cell: str) -> str:
 def _failed(cell: str) -> str:
     """Status texts, HTTP codes, booleans and error types, as far as they say that a request failed."""
     return (
-        f"({cell} IS NOT NULL AND lower({cell}) NOT IN ('', 'ok', 'success', 'succeeded', 'completed', 'stop', 'length', "
-        f"'true', 'unset', 'status_code_unset', 'status_code_ok', 'tool_calls', 'end_turn', 'max_tokens', 'none', 'null', "
+        f"({cell} IS NOT NULL AND lower({cell}) NOT IN ('', 'ok', 'success', 'succeeded', 'completed', "
+        "'stop', 'length', "
+        "'true', 'unset', 'status_code_unset', 'status_code_ok', 'tool_calls', 'end_turn', 'max_tokens', "
+        "'none', 'null', "
         f"'false', '0', '1', 'done', 'complete', 'finished', 'tool_use', 'content_filter') "
         f"AND NOT regexp_full_match({cell}, '[123]\\d\\d(\\.0)?'))"
     )
@@ -102,12 +105,15 @@ def normalise(
     """
     position = {column: number for number, column in enumerate(loaded.table.columns)}
 
-    def raw(role: Role) -> str | None:
-        return f"trim(c{position[mapping.columns[role]]})" if role in mapping.columns else None
+    def filled(column: str) -> str:
+        text = f"trim(c{position[column]})"
+        return f"CASE WHEN lower({text}) NOT IN {_BLANKS} THEN {text} END"
 
     def cell(role: Role) -> str | None:
-        text = raw(role)
-        return f"CASE WHEN lower({text}) NOT IN {_BLANKS} THEN {text} END" if text else None
+        if role not in mapping.columns:
+            return None
+        columns = (mapping.columns[role], *mapping.otherwise.get(role, ()))
+        return filled(columns[0]) if len(columns) == 1 else f"coalesce({', '.join(map(filled, columns))})"
 
     # Every checked role becomes t_<role> (its text or NULL) and v_<role> (its value or NULL).
     checked: dict[Role, str] = {}
@@ -151,7 +157,8 @@ def normalise(
     connection.execute(
         f"INSERT INTO usage SELECT {index}, record, {'v_time' if 'time' in checked else 'NULL'}, "
         f"{text('model')}, {text('provider')}, {_mode(mode) if mode else literal('standard')}, "
-        f"coalesce({whole}, 0), {number('cached')}, {number('cache_write')}, {number('cache_write_1h')}, {number('output')}, "
+        f"coalesce({whole}, 0), {number('cached')}, {number('cache_write')}, {number('cache_write_1h')}, "
+        f"{number('output')}, "
         f"{number('requests', 1)}, {text('user')}, {text('key')}, {text('session')}, "
         f"{_failed(status) if status else 'false'}, {'v_cost' if 'cost' in checked else 'NULL'}, {text('request_id')}, "
         f"{_long(context) if context else 'NULL'}, {'true' if mapping.aggregated else 'false'} "

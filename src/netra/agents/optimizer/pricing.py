@@ -1,4 +1,4 @@
-"""Prices: which model a name means, what its tokens cost, and the cost of every row, from genai-prices as installed (its
+"""Prices: which model a name means, what its tokens cost, what every row costs, from genai-prices as installed (its
 data comes with the package; nothing is fetched). Called by `workspace`.
 
 Every row is priced at the list prices of the day of the analysis, because savings are about what comes next. A model
@@ -360,7 +360,8 @@ def price_table(connection: duckdb.DuckDBPyConnection, as_of: date, price_as: Mo
     fresh = "greatest(input - cached - cache_write - cache_write_1h, 0)"
     # A bucket of several requests is in the tier of its mean request, or of the column that says so.
     size = (
-        "CASE WHEN long_context THEN 200001 WHEN long_context = false THEN least(input // greatest(requests, 1), 200000) "
+        "CASE WHEN long_context THEN 200001 WHEN long_context = false THEN least(input // greatest(requests, "
+        "1), 200000) "
         "WHEN aggregated AND requests <= 1 THEN 0 ELSE input // greatest(requests, 1) END"
     )
     connection.execute(
@@ -368,7 +369,8 @@ def price_table(connection: duckdb.DuckDBPyConnection, as_of: date, price_as: Mo
         f"{cost_sql('r', fresh='u.fresh_tokens')} AS cost "
         f"FROM (SELECT rowid + 1 AS n, *, {fresh} AS fresh_tokens, {size} AS size, "
         f"coalesce(extract(epoch FROM time)::BIGINT % 86400, 0) AS second FROM usage) AS u "
-        "LEFT JOIN model_keys AS k ON k.model IS NOT DISTINCT FROM u.model AND k.provider IS NOT DISTINCT FROM u.provider "
+        "LEFT JOIN model_keys AS k ON k.model IS NOT DISTINCT FROM u.model AND k.provider IS NOT DISTINCT "
+        "FROM u.provider "
         "LEFT JOIN rates AS r ON r.price_key = k.price_key AND r.mode = u.mode AND u.second >= r.second_from "
         "AND u.second < r.second_to AND u.size > r.tokens_over AND u.size <= r.tokens_to"
     )

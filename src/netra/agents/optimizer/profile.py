@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netra.agents.optimizer.money import exact_usd
 from netra.agents.optimizer.records import JSON
@@ -79,7 +79,7 @@ def percentiles(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
 
 def breakdown(
     connection: duckdb.DuckDBPyConnection, column: str, *, missing: str, by_label: bool = False
-) -> list[dict[str, JSON]]:
+) -> list[dict[str, Any]]:
     """Spend by one column of `priced`, largest first; what is beyond the first groups is summed up as "all others".
 
     Args:
@@ -88,7 +88,8 @@ def breakdown(
         by_label: all groups, in the order of their labels.
     """
     rows = connection.execute(
-        f"SELECT coalesce(CAST({column} AS VARCHAR), ?), count(*), sum(requests)::BIGINT, sum(input)::HUGEINT::VARCHAR, "
+        f"SELECT coalesce(CAST({column} AS VARCHAR), ?), count(*), sum(requests)::BIGINT, "
+        "sum(input)::HUGEINT::VARCHAR, "
         "sum(cached)::HUGEINT::VARCHAR, sum(output)::HUGEINT::VARCHAR, sum(cost)::VARCHAR "
         "FROM priced WHERE cost IS NOT NULL GROUP BY 1 ORDER BY sum(cost) DESC, 1",
         [missing],
@@ -122,7 +123,7 @@ def size_column() -> str:
     return f"CASE {cases} END"
 
 
-def hours(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
+def hours(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Spend over time by model for a chart: minutes, hours or days, whichever gives a readable number of points.
 
     Returns:
@@ -143,7 +144,8 @@ def hours(connection: duckdb.DuckDBPyConnection) -> dict[str, JSON]:
     elif seconds > 90 * 60:
         step, width = "5 minutes", "5 minutes"
     rows = connection.execute(
-        f"WITH slots AS (SELECT time_bucket(INTERVAL '{width}', time) AS slot, price_key, sum(cost) AS cost FROM priced "
+        f"WITH slots AS (SELECT time_bucket(INTERVAL '{width}', time) AS slot, price_key, sum(cost) AS cost "
+        "FROM priced "
         "WHERE cost IS NOT NULL AND time IS NOT NULL GROUP BY ALL) "
         "SELECT strftime(slot, '%Y-%m-%dT%H:%M:%SZ'), price_key, cost::VARCHAR FROM slots ORDER BY slot, price_key"
     ).fetchall()

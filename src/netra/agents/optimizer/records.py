@@ -178,6 +178,7 @@ class Mapping:
     Attributes:
         columns: role to column name.
         reasons: role to why: "format", "name", "values" or "you said".
+        otherwise: role to columns that are looked at, in order, where the first one is blank.
         input_includes_cached: the input column counts cached tokens too (OpenAI's way); otherwise they come on top
             (Anthropic's way).
         aggregated: a row sums up several requests.
@@ -186,6 +187,7 @@ class Mapping:
 
     columns: dict[Role, str] = field(default_factory=dict)
     reasons: dict[Role, str] = field(default_factory=dict)
+    otherwise: dict[Role, tuple[str, ...]] = field(default_factory=dict)
     input_includes_cached: bool = True
     aggregated: bool = False
     time_format: str = "iso"

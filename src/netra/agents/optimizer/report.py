@@ -60,7 +60,12 @@ def mapping_section(files: Sequence[dict[str, Any]]) -> str:
         parts.append(f"{code(file['name'])}: {kind}, {number(file['rows'])} rows.")
         parts.append("")
         rows = [
-            [ROLE_TITLES[entry["role"]], code(entry["column"]), _REASONS[entry["reason"]]] for entry in file["mapping"]
+            [
+                ROLE_TITLES[entry["role"]],
+                ", else ".join(map(code, [entry["column"], *entry["otherwise"]])),
+                _REASONS[entry["reason"]],
+            ]
+            for entry in file["mapping"]
         ]
         parts.append(table(["Meaning", "Column", "Found by"], rows))
         details = [f"{note[:1].upper()}{note[1:]}." for note in file["notes"]]
@@ -110,8 +115,10 @@ def _headline(profiled: dict[str, Any], priced: dict[str, Any], found: dict[str,
     if priced["stated_usd"]:
         lines += [
             "",
-            f"The file itself states costs of ${_plain(priced['stated_usd'])} for {number(priced['stated_rows'])} of these "
-            "rows. A difference comes from prices that have changed since, discounts, or tokens the file does not list.",
+            f"The file itself states costs of ${_plain(priced['stated_usd'])} for "
+            f"{number(priced['stated_rows'])} of these "
+            "rows. A difference comes from prices that have changed since, discounts, or tokens the file "
+            "does not list.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -217,12 +224,14 @@ def _unpriced(profiled: dict[str, Any], priced: dict[str, Any]) -> str:
     totals = profiled["totals"]
     if totals["rows_with_more_cached_than_input"]:
         notes.append(
-            f"{number(totals['rows_with_more_cached_than_input'])} row(s) have more cached than input tokens; all their "
+            f"{number(totals['rows_with_more_cached_than_input'])} row(s) have more cached than input tokens; "
+            "all their "
             "input is taken as cached."
         )
     if totals["repeated_request_ids"]:
         notes.append(
-            f"{number(totals['repeated_request_ids'])} row(s) repeat the request id of another row. They are counted as "
+            f"{number(totals['repeated_request_ids'])} row(s) repeat the request id of another row. They are "
+            "counted as "
             "they stand; if the export has rows twice, so has the total."
         )
     notes.append(
@@ -253,7 +262,8 @@ def _prices(priced: dict[str, Any], found: dict[str, Any]) -> str:
         [
             "## Prices used",
             "",
-            f"USD for a million tokens on {priced['as_of']}, from {priced['source']}. Sums are exact; figures in a table are "
+            f"USD for a million tokens on {priced['as_of']}, from {priced['source']}. Sums are exact; figures "
+            "in a table are "
             "rounded so that they add up to its total.",
             "",
             table(headers, rows, right=(2, 3, 4)),

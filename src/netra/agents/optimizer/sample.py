@@ -91,7 +91,7 @@ _ALWAYS = tuple(range(24)) + _DAY
 _APPS = (
     _App("support-chat", 30, "gpt-4o", _PEOPLE, _DAY, True, _conversation(2_400, 8, 90, 220, 0.55)),
     _App("ticket-tagger", 24, "gpt-4o", ("helpdesk",), _DAY, True, _single(420, 14)),
-    _App("handbook-assistant", 8, "claude-sonnet-4-5", _PEOPLE[:8], _DAY, True, _conversation(14_000, 6, 120, 350, 0.0)),
+    _App("handbook-assistant", 8, "claude-sonnet-4-5", _PEOPLE[:8], _DAY, True, _conversation(14_000, 6, 120, 350, 0)),
     _App("code-review", 10, "gpt-4.1", _PEOPLE[2:9], _DAY, True, _single(6_500, 620, runaway=0.012)),
     _App("nightly-reports", 9, "gpt-4o", ("scheduler",), _NIGHT, False, _single(5_800, 850)),
     _App("mobile-app", 12, "gemini-2.5-flash", _PEOPLE, _ALWAYS, False, _single(900, 160, runaway=0.002)),

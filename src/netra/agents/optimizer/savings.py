@@ -60,9 +60,9 @@ def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date,
     """All findings over `priced`, as JSON.
 
     Returns:
-        `{"spend_usd", "combined_usd", "after_usd", "findings": [...]}`. A finding has `kind`, `counted` (in the combined
-        total), `rows`, `alone_usd`, `share_usd` (its part of the combined total), `rule` parameters, `prices`, `top`
-        rows, and `why_not` when it is not counted.
+        `{"spend_usd", "combined_usd", "after_usd", "findings": [...]}`. A finding has `kind`, `counted` (in the
+        combined total), `rows`, `alone_usd`, `share_usd` (its part of the total), what the rule went by, `prices`,
+        `top` rows, and `why_not` when it is not counted.
     """
     connection.execute(
         "CREATE TABLE marks AS SELECT n, false AS retry, fresh AS kept_fresh, output AS kept_output, "
@@ -121,7 +121,7 @@ def find(connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date,
 def _add_smaller_rates(
     connection: duckdb.DuckDBPyConnection, prices: PriceTable, as_of: date
 ) -> dict[int, tuple[ModelMatch, int, int]]:
-    """Adds the rates of each model's next smaller one to `rates`: rate id to (smaller model, its rate id, its batch id)."""
+    """Adds each model's next smaller one to `rates`: rate id to (smaller model, its rate id, its batch rate id)."""
     numbers = connection.execute("SELECT max(rate_id) FROM rates").fetchone()
     next_id = int(numbers[0] or 0) + 1 if numbers else 1
     known: dict[tuple[ModelMatch, str], int | None] = {}
@@ -162,7 +162,8 @@ def _add_smaller_rates(
 def _pair_batch_rates(connection: duckdb.DuckDBPyConnection) -> None:
     """Standard rates of the priced models and the batch rate for the same bounds, where it is cheaper."""
     connection.execute(
-        "INSERT INTO batch_rates SELECT s.rate_id, b.rate_id FROM rates AS s JOIN rates AS b ON b.price_key = s.price_key "
+        "INSERT INTO batch_rates SELECT s.rate_id, b.rate_id FROM rates AS s JOIN rates AS b ON b.price_key "
+        "= s.price_key "
         "AND b.price_key > 0 AND b.second_from = s.second_from AND b.tokens_over = s.tokens_over "
         "AND b.mode = 'batch' AND s.mode = 'standard' AND b.r_in <= s.r_in AND b.r_out <= s.r_out "
         "AND b.r_in + b.r_out < s.r_in + s.r_out"
@@ -218,7 +219,8 @@ def _steps(connection: duckdb.DuckDBPyConnection, counted: list[str]) -> dict[st
         if kind not in counted:
             continue
         connection.execute(
-            f"CREATE OR REPLACE TABLE alone_{kind} AS SELECT n, c0 - c6 AS saved FROM ({_stages([kind])}) WHERE c0 <> c6"
+            f"CREATE OR REPLACE TABLE alone_{kind} AS SELECT n, c0 - c6 AS saved FROM ({_stages([kind])}) "
+            "WHERE c0 <> c6"
         )
         alone = connection.execute(f"SELECT coalesce(sum(saved), 0)::VARCHAR, count(*) FROM alone_{kind}").fetchone()
         assert alone is not None
@@ -251,7 +253,8 @@ def _prices(
 ) -> list[JSON]:
     """The prices a rule went by: of each model it touches, and what it was compared with."""
     rows = connection.execute(
-        f"SELECT p.rate_id, count(*) FROM alone_{kind} JOIN priced AS p USING (n) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12"
+        f"SELECT p.rate_id, count(*) FROM alone_{kind} JOIN priced AS p USING (n) GROUP BY 1 ORDER BY 2 DESC, "
+        "1 LIMIT 12"
     ).fetchall()
     shown: list[JSON] = []
     for rate_id, count in rows:

@@ -1,7 +1,7 @@
 """Which rows a rule of `savings` touches: each function sets the rule's columns in `marks` and says what it went by.
 
 `marks` has one row for each priced row: `retry`, `kept_fresh` and `kept_output` (tokens left after trimming),
-`small_rate`, `cache_read` and `cache_new` (tokens that would be read from or written to a cache), `to_batch`. A returned
+`small_rate`, `cache_read` and `cache_new` (tokens that would be read from or written to a cache), `to_batch`. Returned
 `why_not` means that the data cannot support the rule; then nothing of it is counted.
 """
 
@@ -38,9 +38,11 @@ def mark_retries(connection: duckdb.DuckDBPyConnection, seconds: int) -> dict[st
     connection.execute(
         f"UPDATE marks SET retry = true FROM (SELECT n FROM (SELECT n, failed, output, "
         "max(output) OVER (PARTITION BY model) AS most, "
-        "lead(time) OVER (PARTITION BY model, input, coalesce(session_id, ''), coalesce(key_id, ''), coalesce(user_id, '') "
+        "lead(time) OVER (PARTITION BY model, input, coalesce(session_id, ''), coalesce(key_id, ''), "
+        "coalesce(user_id, '') "
         f"ORDER BY time, n) - time AS wait FROM priced WHERE {_SINGLE}) "
-        f"WHERE (failed OR (output = 0 AND most > 0)) AND wait <= INTERVAL '{seconds} seconds') AS r WHERE marks.n = r.n"
+        f"WHERE (failed OR (output = 0 AND most > 0)) AND wait <= INTERVAL '{seconds} seconds') AS r WHERE "
+        "marks.n = r.n"
     )
     failed = _one(connection, f"SELECT count(*) FROM priced WHERE {_SINGLE} AND failed")[0]
     return {"failed_rows": failed}
@@ -134,7 +136,8 @@ def mark_cache(connection: duckdb.DuckDBPyConnection, least: int, seconds: int) 
                 goes_on FROM common)
         SELECT t.n, hit, CASE WHEN goes_on AND r.r_write > r.r_in THEN t.fresh - hit ELSE 0 END AS fill,
             hit::HUGEINT * (r.r_in - r.r_cached)
-            - (CASE WHEN goes_on AND r.r_write > r.r_in THEN t.fresh - hit ELSE 0 END)::HUGEINT * (r.r_write - r.r_in) AS gain,
+            - (CASE WHEN goes_on AND r.r_write > r.r_in THEN t.fresh - hit ELSE 0 END)::HUGEINT
+                * (r.r_write - r.r_in) AS gain,
             coalesce(p.session_id, p.key_id, p.user_id) AS sender
         FROM tokens AS t JOIN rates AS r USING (rate_id) JOIN priced AS p ON p.n = t.n
         WHERE (hit > 0 OR (goes_on AND r.r_write > r.r_in)) AND r.r_cached < r.r_in"""
@@ -192,8 +195,10 @@ def mark_batch(connection: duckdb.DuckDBPyConnection, quiet_share: float, share:
         f"HAVING sum(CASE WHEN {quiet} THEN requests ELSE 0 END) >= {share} * sum(requests) AND sum(requests) >= 20"
     )
     connection.execute(
-        "UPDATE marks SET to_batch = true FROM (SELECT n FROM priced JOIN scheduled ON sender = coalesce(key_id, user_id) "
-        f"WHERE {quiet} AND mode = 'standard' AND rate_id IN (SELECT rate_id FROM batch_rates)) AS b WHERE marks.n = b.n"
+        "UPDATE marks SET to_batch = true FROM (SELECT n FROM priced JOIN scheduled ON sender = "
+        "coalesce(key_id, user_id) "
+        f"WHERE {quiet} AND mode = 'standard' AND rate_id IN (SELECT rate_id FROM batch_rates)) AS b WHERE "
+        "marks.n = b.n"
     )
     senders = connection.execute("SELECT sender FROM scheduled ORDER BY rows DESC, sender LIMIT 10").fetchall()
     return {"quiet_hours": [hour for (hour,) in hours], "senders": [sender for (sender,) in senders]}

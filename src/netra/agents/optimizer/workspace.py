@@ -306,7 +306,8 @@ class Workspace:
             series["name"] = names[series["key"]]
         total = connection.execute(
             "SELECT coalesce(sum(cost), 0)::VARCHAR, count(cost), count(*) - count(cost), "
-            "coalesce(sum(stated_cost) FILTER (cost IS NOT NULL), 0)::VARCHAR, count(stated_cost) FILTER (cost IS NOT NULL) "
+            "coalesce(sum(stated_cost) FILTER (cost IS NOT NULL), 0)::VARCHAR, count(stated_cost) FILTER "
+            "(cost IS NOT NULL) "
             "FROM priced"
         ).fetchone()
         assert total is not None
@@ -369,7 +370,12 @@ def _about(loaded: Loaded, mapping: Mapping, rows: int, left_out: int, blank: in
         "blank_counts": blank,
         "columns": list(loaded.table.columns)[:60],
         "mapping": [
-            {"role": role, "column": column, "reason": mapping.reasons[role]}
+            {
+                "role": role,
+                "column": column,
+                "otherwise": list(mapping.otherwise.get(role, ())),
+                "reason": mapping.reasons[role],
+            }
             for role, column in mapping.columns.items()
         ],
         "input_includes_cached": mapping.input_includes_cached,
