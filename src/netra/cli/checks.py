@@ -28,7 +28,7 @@ __all__ = ["Finding", "examine"]
 
 T = TypeVar("T")
 
-_TIMEOUT = 5.0
+_TIMEOUT = 3.0
 _LEAST_FREE = 512 * MIB
 _ANY_HOST = ("0.0.0.0", "::", "")
 
@@ -47,8 +47,10 @@ def examine(settings: Settings) -> list[Finding]:
     """Every check, in the order in which problems should be solved."""
     findings = [_python(), _data_directory(settings)]
     findings += _database(settings)
-    findings += [_page(), _agents(settings), _port(settings)]
-    findings += _browser(settings)
+    port = _port(settings)
+    findings += [_page(), _agents(settings), port]
+    if port.level != "fail" or settings.public_url is not None:
+        findings += _browser(settings)
     return findings
 
 
