@@ -21,11 +21,13 @@ from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Entry, ThreadLog, Transaction
 from netra.storage.tables import files, messages, runs, threads
-from netra.text import clean_text
+from netra.text import clean_id, clean_text
 
 from .threads import create_in, missing
 
 KEY_CHARS = 128
+MISSED_BYTES = 256 * 1024
+"""Bytes of missed events after which a conflict names no more; the rest is in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Messages:
         """
         id = clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
         content = clean_text(content, field="content", max_chars=self._settings.content_chars)
-        wanted = tuple(dict.fromkeys(attachments))
+        wanted = tuple(dict.fromkeys(clean_id(file_id, field="attachments") for file_id in attachments))
         if not content.strip() and not wanted:
             raise InvalidInput("Write a message or attach a file.", field="content")
         if len(wanted) > self._settings.attachments:
@@ -122,7 +124,7 @@ class Messages:
             event = UserMessage(
                 event_id=event_id,
                 thread_id=thread.id,
-                run_id=None,
+                run_id=run_id,
                 user_id=scope.user_id,
                 agent_name=None,
                 timestamp=timestamp,
@@ -165,7 +167,7 @@ class Messages:
             sent = await self._log.transact(work)
         except Conflict as conflict:
             if conflict.details.pop("stale", False) and thread_id is not None and base_seq is not None:
-                page = await self._log.read(thread_id, base_seq)
+                page = await self._log.read(thread_id, base_seq, max_bytes=MISSED_BYTES)
                 conflict.details["missed"] = [decode(wire) for _, _, wire in page.events]
             raise
         self._engine.wake()
