@@ -1,11 +1,13 @@
 /** A question of a run to its user: what it asks, what may be filled in, until when, and the two answers. */
-import { useId, useState } from "react";
+import { useEffect, useId, useState } from "react";
 import { duration, humanise } from "../core/format.ts";
 import type { ApprovalStep } from "../core/thread.ts";
-import { useApp } from "./app.ts";
+import { useAgentTitle, useApp } from "./app.ts";
 import { Button } from "./controls.tsx";
 import { HandIcon } from "./icons.tsx";
 import { useNow } from "./Ticker.ts";
+
+const ANSWER_MS = 10_000;
 
 type Property = { readonly name: string; readonly title: string; readonly hint: string; readonly type: "string" | "number" | "boolean"; readonly options: ReadonlyArray<string> | null; readonly initial: string; readonly required: boolean };
 
@@ -42,7 +44,14 @@ function payloadOf(fields: ReadonlyArray<Property>, form: FormData): Record<stri
 
 export function ApprovalCard({ step, offset }: { readonly step: ApprovalStep; readonly offset: number }) {
   const { client } = useApp();
+  const title = useAgentTitle(step.agent);
   const [sent, setSent] = useState<string | null>(null);
+  // The resolution comes back as an event; without one, the answer may be given again.
+  useEffect(() => {
+    if (sent === null) return;
+    const timer = setTimeout(() => setSent(null), ANSWER_MS);
+    return () => clearTimeout(timer);
+  }, [sent]);
   const left = step.expiresAt - (useNow(true) + offset);
   const id = useId();
   const fields = properties(step.schema);
@@ -61,7 +70,7 @@ export function ApprovalCard({ step, offset }: { readonly step: ApprovalStep; re
     >
       <div className="approval-head">
         <HandIcon />
-        <h3 id={id}>{humanise(step.agent)} asks for your approval</h3>
+        <h2 id={id}>{title} asks for your approval</h2>
         {Number.isFinite(left) && <span className="time">{left > 0 ? `${duration(Math.floor(left / 1000) * 1000)} left` : "expired"}</span>}
       </div>
       <p className="approval-prompt">{step.prompt}</p>

@@ -45,15 +45,16 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   const remove = useRemove(threadId);
 
   useLayoutEffect(() => client.open(threadId), [client, threadId]);
+  const loaded = list.phase !== "loading" && state.loaded && !state.missing && state.thread?.threadId === threadId;
   // A thread further down the list than what has been loaded still has a title.
   useEffect(() => {
-    if (threadId === null || list.phase === "loading" || list.items.some((each) => each.id === threadId)) return;
+    if (threadId === null || !loaded || list.items.some((each) => each.id === threadId)) return;
     let gone = false;
     api.thread(threadId).then((each) => !gone && setFetched(each), () => undefined);
     return () => {
       gone = true;
     };
-  }, [threadId, list.phase, list.items]);
+  }, [threadId, loaded, list.items]);
 
   const title = threadId === null ? "New thread" : (summary?.title || "Thread");
   useEffect(() => {

@@ -67,7 +67,7 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
         : uploading
           ? "Waiting for the upload."
           : null;
-  const canSend = !empty && text.trim() !== "" && reason === null;
+  const canSend = !empty && reason === null;
 
   useEffect(() => saveDraft(threadId, { text, files }), [threadId, text, files]);
   useLayoutEffect(() => {

@@ -5,9 +5,6 @@ import { useApp } from "./app.ts";
 import { Spinner } from "./controls.tsx";
 import { FileIcon, Mark } from "./icons.tsx";
 
-/** Agents whose server side has a sample file. */
-const WITH_SAMPLE = new Set(["netra-optimizer"]);
-
 export function EmptyState({ agent, onExample, onFiles }: { readonly agent: AgentInfo | null; readonly onExample: (text: string) => void; readonly onFiles: (files: ReadonlyArray<File>) => void }) {
   const app = useApp();
   const [busy, setBusy] = useState(false);
@@ -48,7 +45,7 @@ export function EmptyState({ agent, onExample, onFiles }: { readonly agent: Agen
       )}
       {agent.accepts.length > 0 && (
         <p className="empty-hint">
-          {WITH_SAMPLE.has(agent.name) && (
+          {agent.sample && (
             <button type="button" className="quiet-button" disabled={busy} onClick={() => void trySample()}>
               {busy ? <Spinner /> : <FileIcon size={14} />}
               Try with sample data

@@ -201,7 +201,7 @@ export function RenameDialog({ thread, onClose }: { readonly thread: ThreadSumma
           }
         }}
       >
-        <input className="input" aria-label="Title" value={title} maxLength={200} onChange={(event) => setTitle(event.target.value)} autoFocus onFocus={(event) => event.target.select()} />
+        <input className="input" aria-label="Title" value={title} maxLength={200} onChange={(event) => setTitle(event.target.value)} data-focus-first="" onFocus={(event) => event.target.select()} />
         <div className="form-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" kind="primary" busy={busy} disabled={title.trim() === ""}>

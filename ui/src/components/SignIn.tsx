@@ -74,7 +74,7 @@ export function LoginForm({ onDone, email }: { readonly onDone: (user: User) => 
   return (
     <form className="form" onSubmit={form.submit} ref={element}>
       <Field label="Email" name="email" type="email" autoComplete="username" required autoFocus={!email} defaultValue={email} problem={at(form.problem, "email")} />
-      <Field label="Password" name="password" type="password" autoComplete="current-password" required autoFocus={Boolean(email)} problem={at(form.problem, "password")} />
+      <Field label="Password" name="password" type="password" autoComplete="current-password" required data-focus-first={email ? true : undefined} problem={at(form.problem, "password")} />
       <ProblemNote problem={form.problem} fields={["email", "password"]} />
       <Button type="submit" kind="primary" busy={form.busy} className="wide">
         Sign in

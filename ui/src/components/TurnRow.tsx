@@ -178,7 +178,7 @@ function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }
         </span>
         {run.attempt > 1 && <span className="badge">attempt {run.attempt}</span>}
         {running && <span className="time">{duration(now - run.startedAt)}</span>}
-        <ChevronIcon size={14} className="chevron" />
+        {run.steps.length > 0 && <ChevronIcon size={14} className="chevron" />}
       </button>
       {open && run.steps.length > 0 && <Timeline run={run} offset={offset} />}
     </section>

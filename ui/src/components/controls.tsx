@@ -23,7 +23,7 @@ export function IconButton({ label, className, children, ...rest }: ButtonHTMLAt
 
 export const Spinner = () => <span className="spinner" aria-hidden="true" />;
 
-export function Field({ label, hint, problem, ...input }: InputHTMLAttributes<HTMLInputElement> & { readonly label: string; readonly hint?: string; readonly problem?: string | null }) {
+export function Field({ label, hint, problem, ...input }: InputHTMLAttributes<HTMLInputElement> & { readonly label: string; readonly hint?: string; readonly problem?: string | null; readonly "data-focus-first"?: boolean }) {
   const id = useId();
   return (
     <div className="field">
@@ -38,7 +38,7 @@ export function Field({ label, hint, problem, ...input }: InputHTMLAttributes<HT
   );
 }
 
-/** A modal dialog. The browser keeps the focus inside and gives it back to the opener. */
+/** A modal dialog. The browser keeps the focus inside; `data-focus-first` says where it begins; the opener gets it back. */
 export function Dialog({ title, onClose, children, className, closable = true }: { readonly title: string; readonly onClose: () => void; readonly children: ReactNode; readonly className?: string; readonly closable?: boolean }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -46,6 +46,7 @@ export function Dialog({ title, onClose, children, className, closable = true }:
     const dialog = ref.current;
     const opener = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
+    dialog?.querySelector<HTMLElement>("[data-focus-first]")?.focus();
     return () => {
       dialog?.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();

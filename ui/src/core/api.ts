@@ -18,6 +18,8 @@ export interface AgentInfo {
   readonly examples: ReadonlyArray<string>;
   /** File name endings it reads, with the dot. */
   readonly accepts: ReadonlyArray<string>;
+  /** There is a file to try it with. */
+  readonly sample: boolean;
 }
 
 export interface Agents {
