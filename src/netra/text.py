@@ -1,4 +1,4 @@
-"""The one rule for text that comes from outside, used by every door and use case.
+"""The one rule for text, and for the depth of JSON, that comes from outside; used by every door and use case.
 
 PostgreSQL cannot store NUL and UTF-8 cannot carry half a surrogate pair, though JSON can name both. Checked here, such
 text is refused with its field instead of failing somewhere inside.
@@ -6,7 +6,12 @@ text is refused with its field instead of failing somewhere inside.
 
 from __future__ import annotations
 
+from typing import Any
+
 from .errors import InvalidInput
+
+JSON_DEPTH = 64
+"""Levels of lists and objects that JSON from outside may have."""
 
 
 def clean_text(value: str, *, field: str, max_chars: int, min_chars: int = 0) -> str:
@@ -43,3 +48,18 @@ def clean_id(value: str, *, field: str = "id") -> str:
         InvalidInput: see `clean_text`; ids have 1 to 64 characters.
     """
     return clean_text(value, field=field, max_chars=64, min_chars=1)
+
+
+def too_deep(value: Any) -> bool:
+    """Whether decoded JSON has more than `JSON_DEPTH` levels of lists and objects."""
+    level = [value]
+    for _ in range(JSON_DEPTH):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return any(isinstance(node, dict | list) for node in level)

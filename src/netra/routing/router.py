@@ -18,6 +18,7 @@ import structlog
 from netra.errors import NetraError, Unavailable
 from netra.events import ErrorFrame, ServerFrame
 from netra.monitoring.metrics import metrics
+from netra.text import JSON_DEPTH, too_deep
 
 C = TypeVar("C")
 """What a handler is told about the sender."""
@@ -134,6 +135,8 @@ class MessageRouter(Generic[C]):
             )
         try:
             message = route.decoder.decode(data)
+            if _may_be_deep(data) and too_deep(msgspec.json.decode(data)):
+                raise RecursionError
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             reason, _, path = _plain(error).partition(" - at `$.")
             raise _Bad(
@@ -154,6 +157,13 @@ def error_frame(error: NetraError, command_id: str | None = None, message: Any =
         missed=error.details.get("missed"),
         retry_after_seconds=error.details.get("retry_after_seconds"),
     )
+
+
+def _may_be_deep(data: str | bytes) -> bool:
+    """A cheap look that lets almost every message pass: there are no more levels than opening brackets."""
+    if isinstance(data, str):
+        return data.count("[") + data.count("{") > JSON_DEPTH
+    return data.count(b"[") + data.count(b"{") > JSON_DEPTH
 
 
 def _plain(error: Exception) -> str:

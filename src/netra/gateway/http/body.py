@@ -17,8 +17,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from netra.errors import InvalidInput, UnsupportedMedia
-
-JSON_DEPTH = 64
+from netra.text import JSON_DEPTH, too_deep
 
 
 class _JsonRequest(Request):
@@ -52,23 +51,9 @@ def parse_json(body: bytes) -> Any:
         raise InvalidInput("The body is nested too deeply.", hint=f"At most {JSON_DEPTH} levels.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"The body is not JSON: {error}.") from None
-    if _deeper_than(value, JSON_DEPTH):
+    if too_deep(value):
         raise InvalidInput("The body is nested too deeply.", hint=f"At most {JSON_DEPTH} levels.")
     return value
-
-
-def _deeper_than(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth + 1):
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not level:
-            return False
-    return True
 
 
 class Upload:
