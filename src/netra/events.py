@@ -278,7 +278,7 @@ class SendMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="user
     thread_id: str | None = None
     agent: str | None = None
     attachments: list[str] = []
-    base_seq: int | None = None
+    base_seq: Count | None = None
 
 
 class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
@@ -330,7 +330,9 @@ def place(body: bytes, seq: int, prev: int) -> bytes:
 
 
 def encode_unplaced(event: Event) -> bytes:
-    """The JSON of an event as it is stored: without `seq` and `prev`."""
+    """The JSON of an event as it is stored: without `seq` and `prev`, whatever they are."""
+    if event.seq or event.prev:
+        event = msgspec.structs.replace(event, seq=0, prev=0)
     return _encoder.encode(event).replace(_UNPLACED, b"", 1)
 
 
