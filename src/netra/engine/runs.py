@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from netra.clock import rfc3339
 from netra.errors import IllegalTransition
-from netra.events import AgentCompleted, AgentStarted, RunStatus, Usage
+from netra.events import AgentCompleted, AgentStarted, RunStatus, TextDelta, Usage
 from netra.identity.scope import Scope
 from netra.ids import new_id
 from netra.log import Entry, Fenced, Transaction
@@ -238,7 +238,8 @@ def end(tx: Transaction, how: End) -> RunStatus | None:
     completed = Entry(f"{how.run_id}:end", how.completed(row, milliseconds))
     if row.state == "running":
         tx.compact(row.thread_id, how.run_id)
-    tx.append(row.thread_id, [*how.entries, completed])
+    # Text that was streamed but not stored yet is in `final_response`; appended now, it would outlive its removal.
+    tx.append(row.thread_id, [*(e for e in how.entries if not isinstance(e.event, TextDelta)), completed])
     tx.connection.execute(
         _finish,
         {
