@@ -10,23 +10,28 @@ import asyncio
 import hashlib
 import mimetypes
 import os
+import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from netra.clock import Clock
-from netra.errors import InvalidInput, NotFound, PayloadTooLarge
+from netra.errors import InvalidInput, NotFound, PayloadTooLarge, Unavailable
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.storage import Database
 from netra.storage.tables import files, micros
 
+log = structlog.get_logger(__name__)
+
 UNCLAIMED = timedelta(days=1)
 NAME_CHARS = 200
+_LEADING = re.compile(r"^[.\s]+")
 
 for _suffix, _type in ((".jsonl", "application/jsonl"), (".parquet", "application/vnd.apache.parquet")):
     mimetypes.add_type(_type, _suffix)
@@ -80,14 +85,15 @@ class Files:
         Raises:
             PayloadTooLarge: more bytes than allowed; nothing is kept.
             InvalidInput: the file is empty or has no name.
+            Unavailable: the disk does not take it.
         """
         shown = clean_name(name)
         file_id = new_id("fil")
         path = self._directory / file_id
         part = path.with_suffix(".part")
         digest, size = hashlib.sha256(), 0
-        descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
+            descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 async for piece in pieces:
                     size += len(piece)
@@ -100,6 +106,10 @@ class Files:
             finally:
                 os.close(descriptor)
             await asyncio.to_thread(_rename, part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            log.error("upload not stored", error=error.strerror)
+            raise Unavailable("The file could not be stored.", hint="Try again in a while.") from error
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -150,7 +160,8 @@ def clean_name(name: str) -> str:
         InvalidInput: nothing is left.
     """
     last = name.replace("\\", "/").rpartition("/")[2]
-    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip().lstrip(".")[-NAME_CHARS:]
+    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").rstrip()[-NAME_CHARS:]
+    shown = _LEADING.sub("", shown)
     if not shown:
         raise InvalidInput("The file needs a name.", field="file")
     return shown

@@ -84,7 +84,7 @@ class Messages:
                 busy and says so.
             LimitReached: too many runs of this user wait.
         """
-        id = clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
+        clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
         content = clean_text(content, field="content", max_chars=self._settings.content_chars)
         wanted = tuple(dict.fromkeys(clean_id(file_id, field="attachments") for file_id in attachments))
         if not content.strip() and not wanted:

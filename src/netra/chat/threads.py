@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Row, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, case, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Text
 
@@ -18,7 +18,7 @@ from netra.ids import new_id
 from netra.log import Page, ThreadLog, Transaction
 from netra.storage import Database
 from netra.storage.tables import blobs, events, files, moment, runs, threads
-from netra.text import clean_text
+from netra.text import clean_id, clean_text
 
 from .files import Files
 
@@ -41,10 +41,10 @@ class Thread:
 
 
 _running = select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists()
-_columns: list[Column[object] | ColumnElement[object]] = [*threads.c, _running.label("running")]
+_columns: list[Any] = [*threads.c, _running.label("running")]
 
 
-def _thread(row: Row[tuple[object, ...]]) -> Thread:
+def _thread(row: Row[Any]) -> Thread:
     return Thread(
         id=row.id,
         title=row.title,
@@ -128,7 +128,10 @@ class Threads:
 
     def _text_of_event(self) -> ColumnElement[str]:
         if self._database.dialect == "postgresql":
-            body = cast(func.convert_from(events.c.body, "UTF8"), JSONB)
+            # jsonb cannot hold NUL, which an agent may have written; such an event is not searched. The order of
+            # evaluation is only certain within CASE.
+            stored = func.convert_from(events.c.body, "UTF8")
+            body = case((func.strpos(stored, "\\u0000") == 0, cast(stored, JSONB)))
             return func.coalesce(body["content"].astext, body["final_response"].astext)
         text = cast(events.c.body, Text)
         return func.coalesce(func.json_extract(text, "$.content"), func.json_extract(text, "$.final_response"))
@@ -158,13 +161,13 @@ class Threads:
     async def delete(self, scope: Scope, thread_id: str) -> None:
         """Remove a thread with everything in it: its log, runs and files. What still runs is stopped."""
 
-        def work(tx: Transaction) -> tuple[list[str], list[str]]:
+        def work(tx: Transaction) -> tuple[Sequence[str], Sequence[str]]:
             execute = tx.connection.execute
             if execute(select(threads.c.id).where(_owned(scope, thread_id))).scalar() is None:
                 raise missing()
             running = execute(select(runs.c.id).where(runs.c.thread_id == thread_id, runs.c.ended_at.is_(None)))
             stored = execute(select(files.c.id).where(files.c.thread_id == thread_id))
-            gone = list(running.scalars()), list(stored.scalars())
+            gone = running.scalars().all(), stored.scalars().all()
             tx.thread_deleted(thread_id)
             execute(delete(threads).where(threads.c.id == thread_id))
             return gone
@@ -222,4 +225,4 @@ def _position(cursor: str) -> tuple[int, str]:
     changed, _, thread_id = cursor.partition(".")
     if not changed.isascii() or not changed.isdigit() or len(changed) > 18 or not thread_id:
         raise InvalidInput("This cursor is not one that a list returned.", field="cursor")
-    return int(changed), thread_id
+    return int(changed), clean_id(thread_id, field="cursor")
