@@ -19,7 +19,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UI := $(shell find ui -type f -not -path '*/node_modules/*' -not -path 'ui/test/*' 2>/dev/null)
 CHROMIUM := $(or $(NETRA_CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
-BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+# Files that begin with _ and the harness are parts of the others.
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/harness.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help serve test lint format bench constraints clean
 

@@ -29,9 +29,14 @@ _OPTIONS = {
 
 
 class PostgresServer:
-    """One server with a data directory of its own. `start` before use, `stop` after."""
+    """One server with a data directory of its own. `start` before use, `stop` after.
 
-    def __init__(self) -> None:
+    Args:
+        settings: server settings that replace those for tests, such as `fsync="on"`.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
         self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="netra-postgres-"))
         self._data = self._home / "data"
@@ -73,7 +78,8 @@ class PostgresServer:
             connection.execute(statement)
 
     def _control(self, action: str, *arguments: str) -> None:
-        options = {**_OPTIONS, "listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        address = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        options = {**_OPTIONS, **self._settings, **address}
         flags = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         start = ["-o", flags, "-l", str(self._home / "log")] if action == "start" else []
         try:
