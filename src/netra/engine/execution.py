@@ -186,7 +186,7 @@ class Execution:
                 return Outcome("succeeded", answer.text, answer.result)
             case _Ended():
                 return error.outcome
-            case Fenced():
+            case NetraError() if self._outbox.refused:
                 raise Left from error
             case AgentError():
                 return Outcome("failed", error=Failure(code=error.code, message=clean_text(error.message)))

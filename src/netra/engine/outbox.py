@@ -58,6 +58,11 @@ class Outbox:
         """Whether so much waits that the agent should wait too."""
         return len(self._waiting) >= MOST
 
+    @property
+    def refused(self) -> bool:
+        """Whether the log has refused this attempt's events."""
+        return self._error is not None
+
     async def flush(self) -> None:
         """Wait until everything accepted so far is stored.
 

@@ -1,0 +1,270 @@
+"""What a killed, stopped or lost process leaves is carried on: from the last finished step, and ended once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from netra.agents import RunContext
+from netra.agents.spec import AgentSpec
+from netra.engine.durable import Durable
+from netra.engine.runs import claim
+from netra.errors import IllegalTransition
+from netra.events import AgentThinking
+from netra.log import Entry, Fence, Fenced
+from netra.storage.tables import runs
+from support.engine import Workbench, kinds, workbench
+
+HERE = Path(__file__).parent
+TESTS = HERE.parents[1]
+
+
+@asynccontextmanager
+async def process(database_url: str, data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker process, killed at the end."""
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / "recovering_process.py"),
+        database_url,
+        str(data_dir),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    try:
+        await said(worker, "started")
+        yield worker
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+        await worker.wait()
+
+
+async def said(worker: asyncio.subprocess.Process, what: str) -> None:
+    """Wait until a worker has said something."""
+    assert worker.stdout is not None
+    async with asyncio.timeout(30):
+        while line := await worker.stdout.readline():
+            if line.decode().strip() == what:
+                return
+    raise AssertionError(f"the worker ended before it said {what!r}")
+
+
+@pytest.mark.stress
+async def test_a_killed_run_goes_on_from_its_last_finished_step(database_url: str, tmp_path: Path) -> None:
+    async with workbench(database_url, tmp_path, [], start=False) as bench:
+        async with process(database_url, tmp_path) as worker:
+            thread, run_id = await bench.send(agent="counting")
+            await said(worker, "waiting")
+            before = await bench.events(thread)
+            worker.kill()
+            await worker.wait()
+        assert (tmp_path / "counts").read_text() == "abc"
+        assert (await bench.row(run_id)).state == "running"
+        (tmp_path / "go").touch()
+        async with process(database_url, tmp_path):
+            end = await ended_elsewhere(bench, thread)
+        events = await bench.events(thread)
+    assert end["status"] == "succeeded"
+    assert end["result"] == ["aa", "no b", "gone", "dd"]
+    assert end["final_response"] == "attempt 2 done"
+    assert (tmp_path / "counts").read_text() == "abccd", "finished steps are not run again, the interrupted one is"
+    assert kinds(events) == [
+        "user_message",
+        "agent_started",
+        "agent_thinking",
+        *["tool_executing", "tool_completed"] * 4,
+        "agent_completed",
+    ]
+    assert [e["event_id"] for e in before if e["type"] != "text_delta"] == [e["event_id"] for e in events][:8]
+    assert [e["success"] for e in events if e["type"] == "tool_completed"] == [True, False, True, True]
+
+
+async def ended_elsewhere(bench: Workbench, thread: str) -> dict[str, Any]:
+    """The end of a run that another process works on, read from the log again and again."""
+    async with asyncio.timeout(30):
+        while True:
+            for event in await bench.events(thread):
+                if event["type"] == "agent_completed":
+                    return event
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.stress
+async def test_a_run_whose_process_dies_too_often_ends_as_died(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [], start=False) as bench:
+        thread, run_id = await bench.send(agent="counting")
+        for _ in range(3):
+            async with process(url, tmp_path) as worker:
+                await said(worker, "waiting")
+                worker.send_signal(signal.SIGKILL)
+                await worker.wait()
+        async with process(url, tmp_path):
+            end = await ended_elsewhere(bench, thread)
+        assert end["status"] == "died"
+        assert end["error"]["code"] == "died"
+        assert (await bench.row(run_id)).state == "died"
+    assert (tmp_path / "counts").read_text() == "abccc"
+
+
+@pytest.mark.stress
+async def test_a_stopped_server_leaves_its_runs_to_the_next_and_no_death_is_counted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [], start=False) as bench:
+        thread, run_id = await bench.send(agent="counting")
+        for _ in range(4):
+            async with process(url, tmp_path) as worker:
+                await said(worker, "waiting")
+                worker.terminate()
+                await said(worker, "stopped")
+                assert await worker.wait() == 0
+            assert (await bench.row(run_id)).state == "running"
+        (tmp_path / "go").touch()
+        async with process(url, tmp_path):
+            end = await ended_elsewhere(bench, thread)
+        assert end["status"] == "succeeded"
+        assert (await bench.row(run_id)).attempt == 5
+
+
+def agent_that_waits(arrived: asyncio.Event, release: asyncio.Event) -> AgentSpec:
+    async def run(ctx: RunContext) -> str:
+        arrived.set()
+        await release.wait()
+        return f"attempt {ctx.attempt}"
+
+    return AgentSpec("waits", run)
+
+
+async def test_drain_waits_for_a_run_and_begins_no_other(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [agent_that_waits(arrived, release)]) as bench:
+        thread, run_id = await bench.send(agent="waits")
+        await arrived.wait()
+        drain = asyncio.create_task(bench.engine.drain(30))
+        await asyncio.sleep(0)
+        _, later = await bench.send(agent="waits")
+        release.set()
+        await drain
+        assert (await bench.ended(thread, run_id))["status"] == "succeeded"
+        assert (await bench.row(later)).state == "queued"
+
+
+async def test_an_engine_that_starts_again_finds_what_it_left(database_url: str, tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    async with workbench(database_url, tmp_path, [agent_that_waits(arrived, release)]) as bench:
+        thread, run_id = await bench.send(agent="waits")
+        await arrived.wait()
+        await bench.engine.stop()
+        row = await bench.row(run_id)
+        assert (row.state, row.attempt) == ("running", 1)
+        release.set()
+        await bench.engine.start()
+        assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
+
+
+async def test_a_run_that_was_claimed_and_never_started_is_started(database_url: str, tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    release.set()
+    async with workbench(database_url, tmp_path, [agent_that_waits(arrived, release)], start=False) as bench:
+        thread, run_id = await bench.send(agent="waits", wake=False)
+        await bench.log.transact(lambda tx: claim(tx, most=1, per_user=1, greeting=lambda agent: (agent, {})))
+        await bench.engine.start()
+        assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
+
+
+async def test_a_run_without_an_end_whose_workflow_is_over_gets_one(database_url: str, tmp_path: Path) -> None:
+    async def nothing(run_id: str) -> None:
+        return
+
+    async with workbench(database_url, tmp_path, [], start=False) as bench:
+        thread, run_id = await bench.send(agent="waits", wake=False)
+        await bench.log.transact(lambda tx: claim(tx, most=1, per_user=1, greeting=lambda agent: (agent, {})))
+        lost = Durable(database_url, tmp_path, "netra", nothing)
+        await lost.start()
+        await lost.launch(run_id)
+        await lost.stop()
+        await bench.engine.start()
+        end = await bench.ended(thread, run_id)
+        assert (end["status"], end["error"]["code"]) == ("died", "died")
+
+
+async def test_an_older_attempt_can_store_nothing(database_url: str, tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    stored: list[str] = []
+
+    async def frozen(ctx: RunContext) -> str:
+        arrived.set()
+        await release.wait()
+        await ctx.tool(stored.append, "too late")
+        return "from the old attempt"
+
+    async with workbench(database_url, tmp_path, [AgentSpec("frozen", frozen)]) as bench:
+        thread, run_id = await bench.send(agent="frozen")
+        await arrived.wait()
+        await bench.log.transact(  # what another process does that takes the run over
+            lambda tx: tx.connection.execute(update(runs).where(runs.c.id == run_id).values(attempt=2)).rowcount
+        )
+        release.set()
+        while run_id in bench.engine._active:
+            await asyncio.sleep(0.01)
+        assert stored == []
+        assert kinds(await bench.events(thread)) == ["user_message", "agent_started"]
+        event = AgentThinking(
+            event_id="evt_x",
+            thread_id=thread,
+            run_id=run_id,
+            user_id=bench.user_id,
+            agent_name="frozen",
+            timestamp="2026-01-01T00:00:00.000Z",
+            step_number=1,
+            reasoning="old",
+        )
+        with pytest.raises(Fenced):
+            await bench.log.append(thread, [Entry("x", event)], fence=Fence(run_id, 1))
+
+
+async def test_a_run_goes_through_its_states_only_forward() -> None:
+    from netra.engine.runs import ENDS, TRANSITIONS, check_transition
+
+    for current, allowed in TRANSITIONS.items():
+        for wanted in TRANSITIONS:
+            if wanted in allowed:
+                check_transition("run_x", current, wanted)
+            else:
+                with pytest.raises(IllegalTransition, match=wanted):
+                    check_transition("run_x", current, wanted)
+    assert all(not TRANSITIONS[end] for end in ENDS)
+
+
+async def test_an_agent_that_changed_ends_with_a_clear_error(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def one() -> int:
+        return 1
+
+    async def two() -> int:
+        return 2
+
+    async def moody(ctx: RunContext) -> str:
+        await ctx.tool(one if ctx.attempt == 1 else two)
+        arrived.set()
+        await release.wait()
+        return "never"
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("moody", moody)]) as bench:
+        thread, run_id = await bench.send(agent="moody")
+        await arrived.wait()
+        await bench.engine.stop()
+        await bench.engine.start()
+        end = await bench.ended(thread, run_id)
+        assert (end["status"], end["error"]["code"]) == ("failed", "not_repeatable")
