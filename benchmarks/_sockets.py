@@ -30,14 +30,8 @@ def client_frame(text: str) -> bytes:
     return head + bytes(4) + payload
 
 
-def open_socket(port: int, path: str, headers: Mapping[str, str] | None = None) -> tuple[socket.socket, bytes]:
-    """A WebSocket that is open, with the bytes that came after the handshake.
-
-    Raises:
-        ConnectionError: the server refused.
-    """
-    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def handshake(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """The request that opens a WebSocket."""
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
@@ -47,7 +41,18 @@ def open_socket(port: int, path: str, headers: Mapping[str, str] | None = None) 
         f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
         *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
-    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def open_socket(port: int, path: str, headers: Mapping[str, str] | None = None) -> tuple[socket.socket, bytes]:
+    """A WebSocket that is open, with the bytes that came after the handshake.
+
+    Raises:
+        ConnectionError: the server refused.
+    """
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(handshake(port, path, headers))
     answer = b""
     while b"\r\n\r\n" not in answer:
         data = connection.recv(65536)
@@ -102,6 +107,42 @@ class Crowd:
             self._sockets[connection.fileno()] = connection
             self._tails[connection.fileno()] = rest
             self._poll.register(connection.fileno(), select.EPOLLIN)
+
+    def rush(self, size: int, marker: bytes, seconds: float = 120) -> None:
+        """Open `size` sockets at once, as when a server comes back; read until each has received the marker.
+
+        Raises:
+            TimeoutError: not all have.
+            ConnectionError: the server refused or closed a socket.
+        """
+        request = handshake(self._port, self._path, self._headers)
+        for _ in range(size):
+            connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+            connection.sendall(request)
+            connection.setblocking(False)
+            self._sockets[connection.fileno()] = connection
+            self._tails[connection.fileno()] = b""
+            self._poll.register(connection.fileno(), select.EPOLLIN)
+        waiting = set(self._sockets)
+        greeted: set[int] = set()
+        deadline = time.monotonic() + seconds
+        while waiting:
+            ready = self._poll.poll(1.0, 1024)
+            if not ready and time.monotonic() > deadline:
+                raise TimeoutError(f"{len(waiting)} of {size} still wait")
+            for number, _ in ready:
+                data = self._sockets[number].recv(262_144)
+                if not data:
+                    raise ConnectionError(f"the server closed a socket; last it said {self._tails[number]!r}")
+                text = self._tails[number] + data
+                if number not in greeted and b"\r\n\r\n" in text:
+                    if b" 101 " not in text.split(b"\r\n", 1)[0]:
+                        raise ConnectionError(f"the server refused: {text[:500]!r}")
+                    greeted.add(number)
+                    self._sockets[number].send(self._hello)
+                if marker in text:
+                    waiting.discard(number)
+                self._tails[number] = text[-500:]
 
     def count(self, marker: bytes, expected: int, seconds: float = 120) -> int:
         """Read until the marker has arrived `expected` times, over all sockets.

@@ -2,10 +2,10 @@
 
     python benchmarks/run_overhead.py [--quick] [--rounds N] [--only TEXT]
 
-The agent is trivial, so that all that is measured is the server: one thought, two tools that take no time, 200 pieces of
-text as fast as it can. One client after the other asks, then 8 and 32 at the same time, each a user with a socket of
-its own and a new thread for every run. Netra's runs are in the database when their last event arrives, with every step,
-and a reader that was cut resumes exactly; the peers, each driven over its own wire, store nothing:
+The agent is trivial, so that all that is measured is the server: one thought, two tools that take no time, 200 pieces
+of text as fast as it can. One client asks, run after run, then 8 and 32 at the same time, each a user with a socket of
+its own and a new thread for every run. Netra's runs are in the database when their last event arrives, with every
+step, and a reader that was cut resumes exactly; the peers, each driven over its own wire, store nothing:
 
 - pydantic-ai's AG-UI adapter in uvicorn (HTTP and SSE), with a `FunctionModel` that streams the same work;
 - Chainlit (Socket.IO over WebSocket), with steps for the thought and the tools.
@@ -46,6 +46,7 @@ from harness import (
     versions_in,
 )
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 CONCURRENCY = (1, 8, 32)
 SECONDS = 60
@@ -73,20 +74,26 @@ class NetraServer:
         self._server = stack.enter_context(netra_server([self._agent], database_url=self._database_url))
         self.pid = self._server.pid
         admin = set_up_admin(self._server)
-        self._tokens = [_personal_token(admin)]
+        self._tokens = [personal_token(admin)]
         for number in range(1, max(CONCURRENCY)):
-            self._tokens.append(_personal_token(_user(self._server, admin, number)))
+            self._tokens.append(personal_token(_user(self._server, admin, number)))
 
     async def client(self, number: int, stack: AsyncExitStack) -> Client:
-        headers = {"Authorization": f"Bearer {self._tokens[number]}"}
-        socket = await stack.enter_async_context(
-            connect(self._server.ws_url, subprotocols=["netra.v1"], additional_headers=headers, **_PLAIN)  # type: ignore[list-item]
-        )
-        await socket.recv()  # connection_established
-        return _NetraClient(socket)
+        return await connect_netra(self._server.ws_url, self._tokens[number], stack)
 
 
-class _NetraClient:
+async def connect_netra(url: str, token: str, stack: AsyncExitStack) -> NetraClient:
+    """A socket of a user, open until `stack` ends."""
+    headers = {"Authorization": f"Bearer {token}"}
+    protocols = [Subprotocol("netra.v1")]
+    socket = await stack.enter_async_context(connect(url, subprotocols=protocols, additional_headers=headers, **_PLAIN))
+    await socket.recv()  # connection_established
+    return NetraClient(socket)
+
+
+class NetraClient:
+    """One user of Netra over its WebSocket."""
+
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
 
@@ -122,7 +129,8 @@ def _user(server: Any, admin: Any, number: int) -> Any:
     return register(server.base_url, f"user{number}@example.com")
 
 
-def _personal_token(account: Any) -> str:
+def personal_token(account: Any) -> str:
+    """A token of the account that does not expire during a benchmark."""
     with account.client() as client:
         answer = client.post("/api/tokens", json={"name": "benchmark"})
         return str(answer.raise_for_status().json()["token"])
