@@ -349,4 +349,4 @@ def _rebuilt(failure: Mapping[str, str]) -> Exception:
             return kind(failure["message"])
         except TypeError:
             pass  # one that takes more than a message
-    return AgentError(failure["message"])
+    return AgentError(failure["message"], type=failure["type"])
