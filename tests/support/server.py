@@ -118,13 +118,15 @@ class ServerProcess:
     def wait_until_ready(self, timeout: float = 60) -> None:
         """Return when the server is ready; raise with its output when it ends or takes too long."""
 
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{self.base_url}/health/ready", timeout=5, trust_env=False).status_code == 200
-            except httpx.TransportError:
-                return False
+        with httpx.Client(base_url=self.base_url, timeout=5, trust_env=False, verify=False) as client:
 
-        self._wait(answers, timeout, "the server did not become ready")
+            def answers() -> bool:
+                try:
+                    return client.get("/health/ready").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            self._wait(answers, timeout, "the server did not become ready")
 
     def wait_for(self, pattern: re.Pattern[str] | str, timeout: float = 30) -> re.Match[str]:
         """The first match of `pattern` in its output, once there is one."""

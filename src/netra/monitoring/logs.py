@@ -50,6 +50,8 @@ _QUIET = {
     "httpx": logging.WARNING,
     "openai": logging.WARNING,
     "sqlalchemy": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
     "watchfiles": logging.WARNING,
 }
 
@@ -115,7 +117,7 @@ def redact(text: str) -> str:
 
 def _tame_libraries(floor: int | None) -> None:
     """Take away the handlers libraries bring, so that their lines reach ours, once."""
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", *_QUIET):
+    for name in ("uvicorn.access", "uvicorn.asgi", *_QUIET):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
@@ -142,6 +144,12 @@ def _format_exception(_logger: Any, _method: str, event: MutableMapping[str, Any
     if info and info[1] is not None:
         event["error"] = f"{type(info[1]).__name__}: {info[1]}"
         event["traceback"] = "".join(traceback.format_exception(*info))
+    elif str(event.get("event", "")).startswith("Traceback (most recent call last)"):
+        # uvicorn logs a failed start as text. Our own errors say what to do; their way through the code helps nobody.
+        text = str(event["event"]).rstrip()
+        event["event"], event["error"] = "failed", text.rpartition("\n")[2]
+        if not event["error"].startswith("netra.errors."):
+            event["traceback"] = text
     return event
 
 
