@@ -63,7 +63,7 @@ def sync_engine(url: URL, **options: Any) -> Engine:
     return create_engine(url, **options)
 
 
-def _prepare_sqlite(engine: Engine, begin: str) -> None:
+def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `begin` below says, not where the driver guesses
@@ -72,6 +72,8 @@ def _prepare_sqlite(engine: Engine, begin: str) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -109,9 +111,11 @@ class Database:
         pool = {"pool_size": self._read_connections, "max_overflow": 0, "pool_timeout": 30}
         if self.dialect == "sqlite":
             engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), **pool)
-            _prepare_sqlite(engine.sync_engine, "BEGIN")
+            _prepare_sqlite(engine.sync_engine, "BEGIN", read_only=True)
         else:
-            engine = create_async_engine(self.url, pool_pre_ping=True, **pool)
+            engine = create_async_engine(self.url, pool_pre_ping=True, **pool).execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         writer = Writer(sync_engine(self.url, pool_size=1, max_overflow=0, pool_pre_ping=self.dialect != "sqlite"))
         await writer.start()
         self._readers, self._writer = engine, writer

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from netra.errors import ConfigurationError, Unavailable
 
 from .database import parse_url, sync_engine
+from .writer import is_broken
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6E65747261  # "netra": two servers that start at once migrate one after the other
@@ -31,7 +32,7 @@ def migrate(url: str) -> tuple[str | None, str]:
     """Upgrade the database and return the revisions (before, after). Blocks: call it from a thread.
 
     Raises:
-        ConfigurationError: the database was written by a newer version of Netra.
+        ConfigurationError: the database was written by a newer version of Netra, or holds something else.
         Unavailable: the database cannot be reached.
     """
     engine = sync_engine(parse_url(url))
@@ -50,6 +51,11 @@ def migrate(url: str) -> tuple[str | None, str]:
             _upgrade(connection)
             return before, target
     except DBAPIError as error:
+        if not is_broken(error):
+            raise ConfigurationError(
+                "The database could not be migrated, and was left as it is.",
+                hint=f"Look at what is in it, or restore a backup. It answered: {error.orig}",
+            ) from error
         raise Unavailable(
             "The database cannot be reached.", hint=f"Check database_url and that the server runs: {error.orig}"
         ) from error

@@ -9,6 +9,7 @@ order. The queue is bounded; when it is full, `write` refuses instead of waiting
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -147,7 +148,7 @@ class Writer:
     def _attempt(self, batch: list[_Unit]) -> None:
         try:
             connection = self._engine.connect()
-        except DBAPIError as error:
+        except (DBAPIError, OSError) as error:
             raise _Broken(error) from error
         with connection:
             try:
@@ -159,7 +160,7 @@ class Writer:
                         unit.result = unit.work(connection)
                         savepoint.commit()
                     except BaseException as error:
-                        if _is_broken(error):
+                        if is_broken(error):
                             raise
                         unit.error = error
                         savepoint.rollback()
@@ -176,20 +177,49 @@ class _Broken(Exception):
         self.transient = transient
 
 
-def _is_broken(error: BaseException) -> bool:
-    """Whether an error is about the connection or the whole transaction and not about one unit of work."""
+_SQLITE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+# Classes of SQLSTATE (PostgreSQL, appendix A): connection, transaction rollback, insufficient resources, operator
+# intervention, system error; and read-only transaction, which a server that fails over answers.
+_POSTGRESQL = ("08", "40", "53", "57P", "58", "25006")
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether an error is about the connection or the whole transaction and not about one unit of work.
+
+    Both drivers also raise OperationalError for what one unit did wrong, such as a key that is too long for its index.
+    That must not hold up the others.
+    """
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated:
         return True
-    # away, shutting down, deadlock, serialisation failure, disk full, locked
-    return isinstance(error, OperationalError | InterfaceError)
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _SQLITE
+    state = getattr(cause, "sqlstate", None)
+    if state is None:  # the driver's own: the connection was lost in the middle
+        return isinstance(error, OperationalError | InterfaceError)
+    return str(state).startswith(_POSTGRESQL)
 
 
 def _settle(batch: list[_Unit]) -> None:
     for unit in batch:
         if unit.committed is not None and unit.error is None:
-            unit.committed(unit.result)
+            try:
+                unit.committed(unit.result)
+            except Exception:
+                log.exception("committed_callback_failed")  # those who wait for other units must hear of them
         if unit.future.done():
             continue
         if unit.error is not None:
