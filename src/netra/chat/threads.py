@@ -15,7 +15,7 @@ from netra.engine import RunEngine
 from netra.errors import InvalidInput, NotFound
 from netra.identity import Scope
 from netra.ids import new_id
-from netra.log import Page, ThreadLog, Transaction
+from netra.log import Page, Placed, ThreadLog, Transaction
 from netra.storage import Database
 from netra.storage.tables import blobs, events, files, moment, runs, threads
 from netra.text import clean_id, clean_text
@@ -182,9 +182,7 @@ class Threads:
         await self.authorise(scope, thread_id)
         return await self._log.read(thread_id, after, limit)
 
-    async def follow(
-        self, scope: Scope, thread_id: str, *, after: int = 0
-    ) -> AsyncIterator[list[tuple[int, int, bytes]]]:
+    async def follow(self, scope: Scope, thread_id: str, *, after: int = 0) -> AsyncIterator[Placed]:
         """A thread's log and what is added to it, for ever; see `ThreadLog.follow`."""
         await self.authorise(scope, thread_id)
         return self._log.follow(thread_id, after)

@@ -1,17 +1,20 @@
 """Tells readers that something was stored. It may lose or repeat anything: every reader can ask the log again.
 
 `ThreadLog` publishes after each commit, in commit order, on the event loop; listeners are plain functions that must
-not block and must not raise.
+not block. One that raises is a fault of ours: it is logged, and the others hear all the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 from netra.events import ThreadChanged
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class Published:
 
     Args:
         thread_id: whose log.
-        events: `(seq, prev, wire)` in order; `wire` is the complete JSON of the event. Empty: the thread was deleted.
+        events: `(seq, prev, wire)` in order; `wire` is the complete JSON of the event. Empty: look at the log again,
+            because the thread was deleted or it is not known whether a commit succeeded.
     """
 
     thread_id: str
@@ -28,6 +32,7 @@ class Published:
 
 
 L = TypeVar("L")
+T = TypeVar("T")
 Listener = Callable[[Published], None]
 NoticeListener = Callable[[ThreadChanged], None]
 
@@ -36,8 +41,8 @@ class Bus:
     """Listeners by thread and by user, within one process."""
 
     def __init__(self) -> None:
-        self._threads: defaultdict[str, list[Listener]] = defaultdict(list)
-        self._users: defaultdict[str, list[NoticeListener]] = defaultdict(list)
+        self._threads: dict[str, list[Listener]] = {}
+        self._users: dict[str, list[NoticeListener]] = {}
 
     def listen(self, thread_id: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` with everything stored in a thread from now on. Returns the function that ends it."""
@@ -49,23 +54,31 @@ class Bus:
 
     def publish(self, published: Published) -> None:
         """Tell the listeners of a thread."""
-        for listener in tuple(self._threads.get(published.thread_id, ())):
-            listener(published)
+        _tell(self._threads.get(published.thread_id, ()), published)
 
     def notify(self, user_id: str, notice: ThreadChanged) -> None:
         """Tell the listeners of a user."""
-        for listener in tuple(self._users.get(user_id, ())):
-            listener(notice)
+        _tell(self._users.get(user_id, ()), notice)
+
+
+def _tell(listeners: Iterable[Callable[[T], None]], news: T) -> None:
+    for listener in tuple(listeners):
+        try:
+            listener(news)
+        except Exception:
+            log.exception("listener failed")
 
 
 def _add(listeners: dict[str, list[L]], key: str, listener: L) -> Callable[[], None]:
-    listeners[key].append(listener)
+    listeners.setdefault(key, []).append(listener)
+    listening = True
 
     def remove() -> None:
-        try:
-            listeners[key].remove(listener)
-        except (KeyError, ValueError):
-            return  # removed before
+        nonlocal listening
+        if not listening:
+            return
+        listening = False
+        listeners[key].remove(listener)
         if not listeners[key]:
             del listeners[key]
 

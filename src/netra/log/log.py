@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from netra.clock import Clock, rfc3339
-from netra.errors import NetraError, NotFound
+from netra.errors import NetraError, NotFound, Unavailable
 from netra.events import BlobRef, Event, ThreadChanged, encode_unplaced, place
 from netra.ids import new_id
 from netra.monitoring.metrics import metrics
@@ -34,8 +34,10 @@ BLOB_BYTES = 64 * 1024
 """A value whose JSON is longer is stored as a blob, and the event carries a reference."""
 
 PAGE = 500
-FOLLOW_EVENTS = 1000
-"""Events kept for one follower that is slower than the log; what overflows it reads again."""
+PAGE_BYTES = 1024 * 1024
+"""Bytes after which a page for a live reader ends, however few its events."""
+FOLLOW_BYTES = 1024 * 1024
+"""Bytes kept for one follower that is slower than the log; when they overflow, it reads the log again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,21 @@ class Fenced(NetraError):
     status = 409
 
 
+Placed = list[tuple[int, int, bytes]]
+"""Consecutive events: `(seq, prev, wire)`, where `wire` is the complete JSON of the event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a log: `(seq, prev, wire)` in order, and the thread's last seq when it was read."""
+    """Part of a log, and the thread's last seq when it was read."""
 
-    events: list[tuple[int, int, bytes]]
+    events: Placed
     last_seq: int
+
+    @property
+    def more(self) -> bool:
+        """Whether the log went on after this page."""
+        return bool(self.events) and self.events[-1][0] < self.last_seq
 
 
 _lock_thread = select(threads.c.last_seq).where(threads.c.id == bindparam("thread")).with_for_update()
@@ -245,14 +256,24 @@ class ThreadLog:
             Unavailable: the database is away, and nothing was stored.
         """
         now = micros(self._clock.now())
+        attempted: list[_Outcome] = []
 
         def unit(connection: Connection) -> tuple[T, _Outcome]:
             transaction = Transaction(connection, now)
             result = work(transaction)
-            return result, transaction.outcome()
+            outcome = transaction.outcome()
+            attempted[:] = [outcome]
+            return result, outcome
 
         started = time.perf_counter()
-        result, _ = await self._database.write(unit, committed=self._publish)
+        try:
+            result, _ = await self._database.write(unit, committed=self._publish)
+        except Unavailable:
+            # The commit may have succeeded without our hearing of it: readers must look at the log for themselves.
+            for outcome in attempted:
+                for thread_id in dict.fromkeys(published.thread_id for published in outcome.published):
+                    self._bus.publish(Published(thread_id, ()))
+            raise
         metrics.append_seconds.observe(time.perf_counter() - started)
         return result
 
@@ -269,8 +290,11 @@ class ThreadLog:
         """Append events to one thread; see `Transaction.append`."""
         return await self.transact(lambda tx: tx.append(thread_id, entries, fence=fence))
 
-    async def read(self, thread_id: str, after: int = 0, limit: int = PAGE) -> Page:
+    async def read(self, thread_id: str, after: int = 0, limit: int = PAGE, *, max_bytes: int | None = None) -> Page:
         """The events after `after`, at most `limit`, oldest first.
+
+        Args:
+            max_bytes: end the page at the event that reaches this size.
 
         Raises:
             NotFound: there is no such thread.
@@ -286,36 +310,49 @@ class ThreadLog:
             prev = (await connection.execute(_nearest, {"thread": thread_id, "seq_after": after})).scalar() or 0
             rows = (await connection.execute(_page, {"thread": thread_id, "seq_after": after, "most": limit})).all()
         placed: list[tuple[int, int, bytes]] = []
+        size = 0
         for seq, body in rows:
             placed.append((seq, prev, place(body, seq, prev)))
             prev = seq
-        return Page(placed, max(last, prev))
+            size += len(body)
+            if max_bytes is not None and size >= max_bytes:
+                break
+        return Page(placed, last)
 
-    async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[list[tuple[int, int, bytes]]]:
+    async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Placed]:
         """Everything after `after`, then everything that happens, for ever; in order, without gap or repetition.
 
-        Yields lists of `(seq, prev, wire)`. The first empty list says that the reader has caught up. Holds no
-        database connection while the consumer works or waits.
+        The first empty list says that the reader has caught up. Holds no database connection while the consumer works
+        or waits.
 
         Raises:
             NotFound: there is no such thread, or it was deleted.
         """
-        pending: deque[tuple[int, int, bytes]] = deque(maxlen=FOLLOW_EVENTS)
+        pending: deque[tuple[int, int, bytes]] = deque()
+        size = 0
         news = asyncio.Event()
         behind, told = True, False
 
         def take(published: Published) -> None:
-            nonlocal behind
-            pending.extend(published.events)
-            behind = behind or not published.events  # the thread was deleted: reading it says so
+            nonlocal behind, size
+            size += sum(len(wire) for _, _, wire in published.events)
+            if size > FOLLOW_BYTES or not published.events:
+                behind = True  # the log has what is not kept; of a deleted thread, reading it says so
+            if behind:
+                pending.clear()
+                size = 0
+            else:
+                pending.extend(published.events)
             news.set()
 
         stop = self._bus.listen(thread_id, take)
         try:
             while True:
                 if behind:
-                    page = await self.read(thread_id, after)
-                    behind = len(page.events) == PAGE
+                    # What is published while the log is read may be missing from the page; `take` sets this again.
+                    behind = False
+                    page = await self.read(thread_id, after, max_bytes=PAGE_BYTES)
+                    behind = behind or page.more
                     if page.events:
                         after = page.events[-1][0]
                         yield page.events
@@ -323,13 +360,15 @@ class ThreadLog:
                         told = True
                         yield []
                     continue
-                await news.wait()
+                if not pending:
+                    await news.wait()
                 news.clear()
                 batch: list[tuple[int, int, bytes]] = []
                 while pending and not behind:
                     seq, prev, wire = pending.popleft()
+                    size -= len(wire)
                     if prev > after:
-                        behind = True  # the buffer overflowed; the log has what it lost
+                        behind = True  # the bus lost something; the log has it
                     elif seq > after:
                         batch.append((seq, prev, wire))
                         after = seq
