@@ -7,8 +7,10 @@ or tests them.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -18,6 +20,7 @@ from starlette.routing import WebSocketRoute
 
 from netra import __version__
 from netra.agents import AgentSpec, load_all
+from netra.agents.optimizer import NetraOptimizer, build_optimizer
 from netra.chat import Approvals, Files, Messages, Runs, Threads
 from netra.clock import Clock, SystemClock
 from netra.config import Settings
@@ -59,7 +62,7 @@ class Netra:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.agents: dict[str, AgentSpec] = load_all(settings.agents)
+        self.agents = _with_model(load_all(settings.agents), settings)
         self.database = Database(settings.database, read_connections=settings.read_connections)
         self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
@@ -75,7 +78,10 @@ class Netra:
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
         self.streams = Streams(settings)
         self.lag = LoopMonitor()
+        self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
+        self.failure: NetraError | None = None
+        """Why the server could not start, for whoever runs it."""
         self.asgi = self._application()
 
     async def start(self) -> None:
@@ -127,7 +133,11 @@ class Netra:
     def _application(self) -> FastAPI:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            await self.start()
+            try:
+                await self.start()
+            except NetraError as error:
+                self.failure = error
+                raise
             try:
                 yield
             finally:
@@ -176,9 +186,18 @@ class Netra:
             )
         return app
 
-    def _sample(self, agent: str) -> Path | None:
-        sample = getattr(self.agents[agent].target, "sample", None)
-        return sample(self.settings.data_dir / "samples") if sample is not None else None
+    def _sample(self, spec: AgentSpec) -> Path:
+        """The file to try an agent with. Written once, under a temporary name, so that nobody reads half of it."""
+        assert spec.sample is not None
+        suffix = next(iter(spec.accepts), ".txt")
+        path = self.settings.data_dir / "samples" / f"{spec.name}-sample{suffix}"
+        with self._sample_lock:
+            if not path.is_file():
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                part = path.with_name(f"part-{path.name}")
+                spec.sample(part)
+                part.replace(path)
+        return path
 
     def _revoked(self, *, user_id: str, login_id: str | None, access_token_id: str | None) -> None:
         """End the open connections of credentials that were revoked."""
@@ -217,6 +236,18 @@ class Netra:
             self._disconnect({principal for principal, good in zip(principals, valid, strict=True) if not good})
 
 
+def _with_model(agents: dict[str, AgentSpec], settings: Settings) -> dict[str, AgentSpec]:
+    """The agents, the built-in one with the configured language model."""
+    if settings.model is None:
+        return agents
+    return {
+        name: replace(spec, target=build_optimizer(settings.model, settings.model_base_url))
+        if isinstance(spec.target, NetraOptimizer)
+        else spec
+        for name, spec in agents.items()
+    }
+
+
 def create_app(settings: Settings | None = None) -> Netra:
     """The server's parts, wired and not started."""
     return Netra(settings or Settings())
@@ -227,6 +258,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         ConfigurationError: the settings cannot work here; says what to change.
+        Unavailable: the database cannot be reached.
     """
     netra = Netra(settings)
 
@@ -237,7 +269,10 @@ def serve(settings: Settings) -> None:
             announce_setup(f"{origin}/setup#token={netra.identity.setup_token}")
 
     server = Server(netra.asgi, settings, on_ready=ready, on_drain=netra.drain)
-    server.run()
+    with suppress(SystemExit):  # uvicorn's way to say that it could not start; what follows says why
+        server.run()
+    if netra.failure is not None:
+        raise netra.failure
     if not server.started:
         raise ConfigurationError("The server did not start.", hint="The lines above say why; `netra doctor` checks.")
 

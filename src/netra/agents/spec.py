@@ -53,6 +53,7 @@ class AgentSpec:
         examples: prompts the page offers.
         accepts: endings of the files it can read, such as `.csv`.
         target: the function, class or object that does the work.
+        sample: writes a file to try the agent with to a path, whose ending is the first of `accepts`; None for none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class AgentSpec:
     description: str = ""
     examples: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
+    sample: Callable[[Path], object] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -22,7 +22,7 @@ HEAD_BYTES = 64 * 1024
 """Most bytes of a request's head."""
 
 
-def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901  # a class closed over its settings
     """uvicorn's HTTP protocol with a deadline for heads and a cap of connections per address."""
     open_connections: Counter[str] = Counter()
 

@@ -3,7 +3,13 @@
 genai-prices and pydantic-ai: they are imported when a message is answered.
 """
 
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
 from netra.agents.optimizer.agent import NetraOptimizer
+from netra.agents.spec import spec_of
 
 __all__ = ["NetraOptimizer", "build_optimizer", "optimizer"]
 
@@ -15,4 +21,10 @@ def build_optimizer(
     return NetraOptimizer(model, base_url, api_key)
 
 
-optimizer = NetraOptimizer()
+def _write_sample(path: Path) -> object:
+    from netra.agents.optimizer.sample import write_sample
+
+    return write_sample(path)
+
+
+optimizer = replace(spec_of(NetraOptimizer()), sample=_write_sample)

@@ -29,7 +29,6 @@ EXAMPLES = (
     "Where does my AI spend go, and how could I cut it? Price it as gpt-4o.",
     "Which requests could go to a cheaper model?",
 )
-_ACCEPTS = (".csv", ".jsonl", ".parquet", ".json")
 _ROLES_HELP = "time, model, input, output, cached, requests, user, key, session, status, cost"
 
 
@@ -44,7 +43,7 @@ class _State:
 
 
 class NetraOptimizer:
-    """Netra Optimizer.
+    """The agent itself.
 
     Args:
         model: a language model for free questions, as pydantic-ai names it (`openai:gpt-5-mini`) or as an object of
@@ -60,7 +59,7 @@ class NetraOptimizer:
         "Works without a language model and without a network."
     )
     examples = EXAMPLES
-    accepts = _ACCEPTS
+    accepts = (".csv", ".jsonl", ".parquet", ".json")
 
     def __init__(
         self, model: str | Model | None = None, base_url: str | None = None, api_key: str | None = None
@@ -82,7 +81,7 @@ class NetraOptimizer:
             intent = await self._intent(ctx, workspace, state)
             if not files:
                 return await self._without_files(triage, intent)
-            if intent.free and not ctx.message.attachments:
+            if intent.free and (self._model or not ctx.message.attachments):
                 return await self._free_question(ctx, triage, workspace)
             if intent.unknown_model:
                 await triage.think(f"There is no price for a model called {intent.unknown_model!r}.")
@@ -115,7 +114,7 @@ class NetraOptimizer:
                 text,
                 columns=columns,
                 choices=state.choices,
-                known_model=lambda name: resolve_model(name) is not None,
+                find_model=resolve_model,
                 has_files=bool(workspace.files),
             )
 

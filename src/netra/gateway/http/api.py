@@ -42,7 +42,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Seq = Annotated[int, Query(ge=0, le=2**53)]
 
 
-def api_routes(
+def api_routes(  # noqa: C901  # a list of routes, each a line or two
     *,
     require: Require,
     settings: Settings,
@@ -53,7 +53,7 @@ def api_routes(
     approvals: Approvals,
     files: Files,
     streams: Streams,
-    sample: Callable[[str], Path | None],
+    sample: Callable[[AgentSpec], Path],
 ) -> APIRouter:
     """The routes.
 
@@ -61,7 +61,7 @@ def api_routes(
         require: the dependency that gives the caller's Principal or refuses.
         agents: by name, the default first.
         streams: keeps the open event streams.
-        sample: a file to try an agent with, by the agent's name.
+        sample: the file to try an agent with, made when it is first asked for.
     """
     router = APIRouter(prefix="/api", route_class=JsonRoute)
     signed_in = Depends(require)
@@ -76,7 +76,7 @@ def api_routes(
                 description=spec.description,
                 examples=list(spec.examples),
                 accepts=list(spec.accepts),
-                sample=sample(spec.name) is not None,
+                sample=spec.sample is not None,
             )
             for spec in agents.values()
         ]
@@ -85,10 +85,11 @@ def api_routes(
     @router.get("/agents/{name}/sample", responses=problems(401, 404), response_class=FileResponse, tags=["agents"])
     async def agent_sample(name: str, caller: Principal = signed_in) -> FileResponse:
         """A file to try the agent with."""
-        path = await asyncio.to_thread(sample, name) if name in agents else None
-        if path is None:
+        spec = agents.get(name)
+        if spec is None or spec.sample is None:
             raise NotFound("There is no sample for this agent.")
-        return FileResponse(path, media_type="text/csv", filename=path.name)
+        path = await asyncio.to_thread(sample, spec)
+        return FileResponse(path, filename=path.name)
 
     @router.get("/threads", responses=problems(401, 422), tags=["threads"])
     async def list_threads(

@@ -63,7 +63,7 @@ class Streams:
             yield b"retry: %d\n\n" % RETRY_MILLISECONDS
             while True:
                 if following is None:
-                    following = asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+                    following = asyncio.ensure_future(anext(events))
                 done, _ = await asyncio.wait(
                     {following, ended}, timeout=COMMENT_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
