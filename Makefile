@@ -5,7 +5,7 @@
 #   make test              everything that is tested           ARGS="tests/unit -k log"
 #   make lint              ruff and mypy
 #   make format            ruff's formatter and its safe fixes
-#   make bench             benchmarks side by side with peers; results in benchmarks/results
+#   make bench             benchmarks side by side with peers; ARGS=--quick for a smoke run
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
