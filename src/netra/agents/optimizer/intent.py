@@ -78,7 +78,12 @@ _WORD = re.compile(r"[A-Za-z][\w./:@-]*\d?[\w./:@-]*")
 
 
 def understand(
-    text: str, *, columns: Sequence[str], choices: Sequence[str], known_model: Callable[[str], bool], has_files: bool
+    text: str,
+    *,
+    columns: Sequence[str],
+    choices: Sequence[str],
+    find_model: Callable[[str], object | None],
+    has_files: bool,
 ) -> Intent:
     """The intent of a message.
 
@@ -86,7 +91,7 @@ def understand(
         text: the message.
         columns: column names of the files at hand.
         choices: models that the previous answer offered, by number from 1.
-        known_model: whether there is a price for a name.
+        find_model: what the price list knows under a name, None for nothing.
         has_files: files are at hand, so a bare message means: look at them.
     """
     stripped = text.strip()
@@ -97,7 +102,7 @@ def understand(
         and 1 <= int(number[1]) <= len(choices)
     ):
         return Intent(analyse=True, price_as=choices[int(number[1]) - 1])
-    price_as, unknown = _model(stripped, known_model, bool(choices))
+    price_as, unknown = _model(stripped, find_model, bool(choices))
     return Intent(
         analyse=bool(_ANALYSE.search(stripped)) or (has_files and not stripped),
         price_as=price_as,
@@ -113,29 +118,33 @@ def _trim(words: str) -> str:
     return words.strip(" \t\"'`*.,;:!?()[]")
 
 
-def _longest(words: str, known_model: Callable[[str], bool]) -> str | None:
-    """The longest beginning of `words` that is a model: `Claude Sonnet 4.5, please` gives `Claude Sonnet 4.5`."""
-    parts = words.split()
-    for count in range(min(len(parts), 5), 0, -1):
+def _longest(words: str, find_model: Callable[[str], object | None]) -> str | None:
+    """The model with which `words` begin: of all beginnings the longest that is one, as short as it can be written."""
+    parts = re.split(r"[,;!?\n()]", words)[0].split()[:5]
+    best: str | None = None
+    found: object | None = None
+    for count in range(1, len(parts) + 1):
         for candidate in (_trim(" ".join(parts[:count])), _trim("-".join(parts[:count])).lower()):
-            if candidate and known_model(candidate):
-                return candidate
-    return None
+            model = find_model(candidate) if candidate else None
+            if model is not None and model != found:
+                best, found = candidate, model
+                break
+    return best
 
 
-def _model(text: str, known_model: Callable[[str], bool], asked: bool) -> tuple[str | None, str | None]:
+def _model(text: str, find_model: Callable[[str], object | None], asked: bool) -> tuple[str | None, str | None]:
     if found := _PRICE_AS.search(text):
-        model = _longest(found[1], known_model)
+        model = _longest(found[1], find_model)
         named = _trim(found[1].split()[0]) if found[1].split() else ""
         return (model, None) if model else (None, named or None)
     for each in _ABOUT_MODEL.finditer(text):
-        if model := _longest(each[1], known_model):
+        if model := _longest(each[1], find_model):
             return model, None
     for word in _WORD.findall(text):
         # A name with a digit, such as gpt-4o; words such as "command" are models too, but not when one talks.
-        if any(character.isdigit() for character in word) and known_model(_trim(word)):
+        if any(character.isdigit() for character in word) and find_model(_trim(word)):
             return _trim(word), None
     if asked and len(text.split()) <= 4:
-        model = _longest(text, known_model)
+        model = _longest(text, find_model)
         return (model, None) if model else (None, _trim(text) or None)
     return None, None

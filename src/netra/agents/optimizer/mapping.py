@@ -55,6 +55,7 @@ _SYNONYMS: dict[Role, tuple[str, ...]] = {
         "totalinputtokens", "tokensinput", "intokens", "usageprompttokens", "usageinputtokens", "inputlength",
         "promptlength",
         "nativetokensprompt", "prompttok", "inputtok",
+        "input", "prompt",
     ),
     "output": (
         "outputtokens", "completiontokens", "generatedtokens", "outputtoken", "tokensout", "tokenscompletion",
@@ -62,7 +63,8 @@ _SYNONYMS: dict[Role, tuple[str, ...]] = {
         "numcompletiontokens", "ncompletiontokens", "ngeneratedtokenstotal", "responsetokens", "candidatestokencount",
         "outputtokencount", "totaloutputtokens", "tokensoutput", "outtokens", "usagecompletiontokens",
         "usageoutputtokens",
-        "outputlength", "completionlength", "nativetokenscompletion", "completiontok", "outputtok", "gentokens",
+        "outputlength", "completionlength", "nativetokenscompletion", "completiontok", "outputtok",
+        "gentokens", "output", "completion",
     ),
     "cached": (
         "cachedtokens", "inputcachedtokens", "cachedinputtokens", "cachereadtokens", "cachereadinputtokens",

@@ -27,7 +27,9 @@ def exact_usd(units: int) -> str:
 
 def units_of(usd: str) -> int:
     """The inverse of `exact_usd`."""
-    return int((Decimal(usd) * UNITS_PER_USD).to_integral_value())
+    whole, _, part = usd.removeprefix("-").partition(".")
+    units = int(whole) * UNITS_PER_USD + int(part[:18].ljust(18, "0"))
+    return -units if usd.startswith("-") else units
 
 
 def places_for(total: int) -> int:

@@ -169,15 +169,32 @@ def unique_names(names: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(unique), notes
 
 
+class _BadQuote(Exception):
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        self.reason = reason
+
+    def told(self, name: str) -> UsageFileError:
+        return UsageFileError(
+            f"a quote is not closed or stands in the wrong place ({self.reason}).",
+            file=name,
+            line=self.line,
+            skippable=True,
+        )
+
+
 def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line on which each begins. Strict: raises csv.Error on a stray quote."""
+    """Records with the line on which each begins. Strict: raises _BadQuote on a stray quote."""
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         start = 1
-        for record in reader:
-            if record:
-                yield start, record
-            start = reader.line_num + 1
+        try:
+            for record in reader:
+                if record:
+                    yield start, record
+                start = reader.line_num + 1
+        except csv.Error as error:
+            raise _BadQuote(start, str(error)) from None
 
 
 def _looks_like_data(record: list[str]) -> bool:
@@ -208,10 +225,8 @@ def csv_shape(path: Path, name: str, limits: Limits) -> CsvShape:
     try:
         first = next(_records(path, delimiter), None)
         following = next(itertools.islice(_records(path, delimiter), 1, None), None)
-    except csv.Error as error:
-        raise UsageFileError(
-            f"a quote is not closed or stands in the wrong place ({error}).", file=name, line=1
-        ) from None
+    except _BadQuote as error:
+        raise error.told(name) from None
     if first is None:
         raise UsageFileError("the file has only blank lines.", file=name, line=1)
     line, record = first
@@ -236,7 +251,6 @@ def csv_shape(path: Path, name: str, limits: Limits) -> CsvShape:
 def first_bad_record(path: Path, shape: CsvShape, name: str) -> UsageFileError | None:
     """The first record whose shape is not the header's, as an error to raise; None when all are well."""
     width = len(shape.names)
-    line = 1
     try:
         for line, record in _records(path, shape.delimiter):
             if len(record) != width:
@@ -250,10 +264,8 @@ def first_bad_record(path: Path, shape: CsvShape, name: str) -> UsageFileError |
                     hint="A comma inside a value needs double quotes around the value.",
                     skippable=True,
                 )
-    except csv.Error as error:
-        return UsageFileError(
-            f"a quote is not closed or stands in the wrong place ({error}).", file=name, line=line + 1, skippable=True
-        )
+    except _BadQuote as error:
+        return error.told(name)
     return None
 
 
@@ -262,6 +274,6 @@ def line_of_record(path: Path, shape: CsvShape, ordinal: int) -> int | None:
     skip = 1 if shape.has_header else 0
     try:
         found = next(itertools.islice(_records(path, shape.delimiter), ordinal + skip, None), None)
-    except csv.Error:
+    except _BadQuote:
         return None
     return found[0] if found else None
