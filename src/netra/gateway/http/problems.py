@@ -140,6 +140,13 @@ def install_problems(app: FastAPI) -> None:
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.update({"Problem": schema, **schema.pop("$defs", {})})
+        # FastAPI declares errors of parameters in a form of its own, which this server never sends.
+        if schemas.pop("HTTPValidationError", None) is not None:
+            schemas.pop("ValidationError", None)
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                        operation["responses"]["422"] = problems(422)[422]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for extending it
