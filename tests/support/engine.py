@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from netra.agents.spec import AgentSpec
 from netra.clock import SystemClock, rfc3339
 from netra.config import Settings
 from netra.engine.engine import Engine
-from netra.events import Attachment, UserMessage
+from netra.events import ApprovalResolved, Attachment, UserMessage
 from netra.ids import new_id
 from netra.log import Bus, Entry, ThreadLog, Transaction
 from netra.storage import Database
 from netra.storage.migrate import migrate
-from netra.storage.tables import messages, runs, threads, users
+from netra.storage.tables import approvals, messages, runs, threads, users
 
 
 @dataclass
@@ -138,6 +138,39 @@ class Workbench:
     async def events(self, thread: str) -> list[dict[str, Any]]:
         """Everything a thread's log holds now."""
         return [json.loads(wire) for _, _, wire in (await self.log.read(thread)).events]
+
+    async def decide(self, approval_id: str, decision: str, payload: Any = None, *, signal: bool = True) -> None:
+        """Decide an approval, as `netra.chat` does."""
+
+        def work(tx: Transaction) -> None:
+            row = tx.connection.execute(select(approvals).where(approvals.c.id == approval_id)).one()
+            tx.connection.execute(
+                update(approvals)
+                .where(approvals.c.id == approval_id)
+                .values(
+                    decision=decision,
+                    payload=json.dumps(payload).encode() if payload is not None else None,
+                    decided_by=self.user_id,
+                    decided_at=tx.now,
+                )
+            )
+            event = ApprovalResolved(
+                event_id=new_id("evt"),
+                thread_id=row.thread_id,
+                run_id=row.run_id,
+                user_id=self.user_id,
+                agent_name=row.agent,
+                timestamp=rfc3339(SystemClock().now()),
+                approval_id=approval_id,
+                decision=decision,
+                payload=payload,
+                by=self.user_id,
+            )
+            tx.append(row.thread_id, [Entry(f"{approval_id}:resolved", event)])
+
+        await self.log.transact(work)
+        if signal:
+            self.engine.signal(approval_id)
 
     async def row(self, run_id: str) -> Any:
         """A run's row."""

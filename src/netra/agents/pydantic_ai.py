@@ -63,7 +63,7 @@ async def run_pydantic_agent(agent: AbstractAgent[Any, Any], ctx: RunContext) ->
     model = _Model(agent.model, ctx, text)
     toolsets = [_Tools(each, ctx) for each in agent.toolsets]
     messages = _history(ctx)
-    prompt: Sequence[UserContent] | None = _prompt(ctx)
+    prompt: str | Sequence[UserContent] | None = _prompt(ctx)
     results: DeferredToolResults | None = None
     with agent.override(model=model, toolsets=toolsets, tools=[]):
         for _ in range(MOST_ROUNDS):
@@ -232,13 +232,15 @@ def _history(ctx: RunContext) -> list[ModelMessage]:
     return messages
 
 
-def _prompt(ctx: RunContext) -> list[UserContent]:
+def _prompt(ctx: RunContext) -> str | Sequence[UserContent]:
     attachments = ctx.message.attachments
-    prompt: list[UserContent] = [ctx.message.content + _named(attachments)]
-    for file in attachments:
-        if file.media_type.startswith("image/") and file.size <= IMAGE_BYTES:
-            prompt.append(BinaryContent(file.path.read_bytes(), media_type=file.media_type))
-    return prompt
+    text = ctx.message.content + _named(attachments)
+    images = [
+        BinaryContent(file.path.read_bytes(), media_type=file.media_type)
+        for file in attachments
+        if file.media_type.startswith("image/") and file.size <= IMAGE_BYTES
+    ]
+    return [text, *images] if images else text  # plain text where it will do: not every server takes parts
 
 
 def _named(files: Sequence[File]) -> str:

@@ -57,6 +57,6 @@ def to_json(value: Any) -> Any:
     Raises:
         TypeError: it cannot be written as JSON.
     """
-    if value is None or value is True or value is False or type(value) is str:
+    if value is None or value is True or value is False or (type(value) is str and value.isascii()):
         return value
     return msgspec.json.decode(encode_json(value))

@@ -1,0 +1,70 @@
+"""The database goes away in the middle of a run and comes back: the run goes on and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netra.agents import RunContext
+from netra.agents.spec import AgentSpec
+from support.engine import kinds, workbench
+from support.postgres import PostgresServer
+
+pytestmark = [pytest.mark.postgres, pytest.mark.stress]
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server this test may crash."""
+    server = PostgresServer(synchronous_commit="on", fsync="on")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_a_run_survives_a_restart_of_postgresql(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    away, back = asyncio.Event(), asyncio.Event()
+    calls: list[int] = []
+
+    async def count(number: int) -> int:
+        calls.append(number)
+        return number
+
+    async def run(ctx: RunContext) -> str:
+        await ctx.tool(count, 1)
+        away.set()
+        await back.wait()
+        await ctx.think("While it is away.")
+        await ctx.stream("still ")
+        await ctx.tool(count, 2)
+        await ctx.stream("here")
+        return f"attempt {ctx.attempt}"
+
+    url = own_postgres.create_database()
+    async with workbench(url, tmp_path, [AgentSpec("run", run)]) as bench:
+        thread, run_id = await bench.send(agent="run")
+        await away.wait()
+        await asyncio.to_thread(own_postgres.crash)
+        back.set()
+        await asyncio.sleep(0.5)  # into the outage: what is tried now must be tried again
+        await asyncio.to_thread(own_postgres.resume)
+        async with asyncio.timeout(60):
+            while (await bench.row(run_id)).state == "running":
+                await asyncio.sleep(0.1)
+        events = await bench.events(thread)
+    assert calls == [1, 2]
+    assert kinds(events) == [
+        "user_message",
+        "agent_started",
+        "tool_executing",
+        "tool_completed",
+        "agent_thinking",
+        "tool_executing",
+        "tool_completed",
+        "agent_completed",
+    ]
+    assert events[-1]["final_response"] == "attempt 1"
+    assert [event["prev"] for event in events][1:] == [event["seq"] for event in events][:-1]

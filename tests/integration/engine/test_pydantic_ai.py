@@ -1,0 +1,153 @@
+"""pydantic-ai agents as ours: streamed text, visible tools, recorded model requests, usage, history, approvals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic_ai import Agent, DeferredToolRequests, ModelRetry
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.test import TestModel
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.tools import RunContext as ToolContext
+
+from netra.agents import RunContext
+from netra.agents.spec import spec_of
+from support.engine import kinds, workbench
+from support.openai_server import openai_server
+
+
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'netra.db'}"
+
+
+async def test_pydantic_ais_own_test_model_runs_with_its_tools(tmp_path: Path) -> None:
+    agent = Agent(TestModel(), name="tested")
+
+    @agent.tool_plain
+    def weather(city: str, api_token: str) -> dict[str, str]:
+        """What the weather is like.
+
+        At length.
+        """
+        return {"city": city, "sky": "grey"}
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)]) as bench:
+        end, events = await bench.ask("tested")
+    assert end["status"] == "succeeded"
+    assert "grey" in end["final_response"]
+    assert kinds(events) == ["user_message", "agent_started", "tool_executing", "tool_completed", "agent_completed"]
+    assert events[2]["tool_name"] == "weather"
+    assert events[2]["tool_purpose"] == "What the weather is like."
+    assert events[2]["parameters"] == {"city": "a", "api_token": "•••"}
+    assert events[3]["results"] == {"city": "a", "sky": "grey"}
+    assert end["usage"]["input_tokens"] > 0
+
+
+async def test_an_openai_compatible_server_is_asked_with_history_and_its_tokens_are_priced(tmp_path: Path) -> None:
+    async with openai_server([[("lookup", {"key": "x"})], "The value is 7.", "As I said: 7."]) as script:
+        model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=script.base_url, api_key="none"))
+        agent = Agent(model, name="remote", deps_type=RunContext, system_prompt="Be brief.")
+
+        @agent.tool
+        async def lookup(ctx: ToolContext[RunContext], key: str) -> int:
+            await ctx.deps.think(f"Looking for {key}.")
+            return 7
+
+        async with workbench(url(tmp_path), tmp_path, [spec_of(agent)]) as bench:
+            thread = await bench.thread()
+            end, events = await bench.ask("remote", "What is x?", thread=thread)
+            assert end["final_response"] == "The value is 7."
+            assert end["usage"]["input_tokens"] == 200
+            assert end["usage"]["output_tokens"] == 40
+            assert end["usage"]["cost_usd"] == pytest.approx(200 * 0.15e-6 + 40 * 0.6e-6)
+            assert [e["reasoning"] for e in events if e["type"] == "agent_thinking"] == ["Looking for x."]
+            end, _ = await bench.ask("remote", "Again?", thread=thread)
+            assert end["final_response"] == "As I said: 7."
+        await model.client.close()
+    asked = [(each["role"], each.get("content")) for each in script.requests[2]["messages"]]
+    assert asked == [
+        ("system", "Be brief."),
+        ("user", "What is x?"),
+        ("assistant", "The value is 7."),
+        ("user", "Again?"),
+    ]
+
+
+async def test_a_model_that_fails_ends_the_run_with_a_message_for_people(tmp_path: Path) -> None:
+    async with openai_server([400]) as script:
+        model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=script.base_url, api_key="none"))
+        async with workbench(url(tmp_path), tmp_path, [spec_of(Agent(model, name="failing"))]) as bench:
+            end, _ = await bench.ask("failing")
+        await model.client.close()
+    assert end["status"] == "failed"
+    assert end["error"]["code"] == "agent_error"
+    assert "The model could not answer" in end["error"]["message"]
+
+
+async def test_after_a_restart_no_model_request_is_made_twice(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    requests: list[int] = []
+    retries: list[str] = []
+
+    async def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        requests.append(len(messages))
+        if len(messages) == 1:
+            yield "First I "
+            yield "look."
+            yield {1: DeltaToolCall(name="careful", json_args='{"n": 1}', tool_call_id="one")}
+        elif len(messages) == 3:
+            yield {0: DeltaToolCall(name="careful", json_args='{"n": 2}', tool_call_id="two")}
+        else:
+            yield "Then I answer."
+
+    agent = Agent(FunctionModel(stream_function=stream), name="replayed")
+
+    @agent.tool_plain(retries=3)
+    async def careful(n: int) -> int:
+        if n == 1:
+            retries.append("asked")
+            raise ModelRetry("try a larger number")
+        arrived.set()
+        await release.wait()
+        return n
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)]) as bench:
+        thread, run_id = await bench.send(agent="replayed")
+        await arrived.wait()
+        await bench.engine.stop()
+        release.set()
+        await bench.engine.start()
+        end = await bench.ended(thread, run_id)
+        events = await bench.events(thread)
+    assert end["status"] == "succeeded", end["error"]
+    assert end["final_response"] == "First I look.\n\nThen I answer."
+    assert requests == [1, 3, 5]
+    assert retries == ["asked"]
+    completed = [(e["success"], e["results"]) for e in events if e["type"] == "tool_completed"]
+    assert completed == [(False, None), (True, 2)]
+
+
+async def test_a_tool_that_needs_approval_asks_in_the_conversation(tmp_path: Path) -> None:
+    def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse(parts=[ToolCallPart("wipe", {"disk": "sda"}, tool_call_id="call_wipe")])
+        return ModelResponse(parts=[TextPart(str(messages[-1].parts[0].content))])
+
+    agent = Agent(FunctionModel(respond), name="asking", output_type=[str, DeferredToolRequests])
+
+    @agent.tool_plain(requires_approval=True)
+    def wipe(disk: str) -> str:
+        return f"{disk} is gone"
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)]) as bench:
+        for decision, answer in (("approved", "sda is gone"), ("denied", "The user said: denied.")):
+            thread, run_id = await bench.send(agent="asking")
+            events = await bench.until(thread, lambda event: event["type"] == "approval_requested")
+            assert events[-1]["prompt"] == "May I run wipe(disk='sda')?"
+            await bench.decide(events[-1]["approval_id"], decision)
+            assert (await bench.ended(thread, run_id))["final_response"] == answer
