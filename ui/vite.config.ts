@@ -12,6 +12,17 @@ export default defineConfig({
     assetsInlineLimit: 0,
     sourcemap: false,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // What changes at different times is cached apart: the framework, the text tools, the page itself.
+        codeSplitting: {
+          groups: [
+            { name: "react", test: /node_modules\/(react|react-dom|scheduler)\// },
+            { name: "text", test: /node_modules\/(markdown-it|linkify-it|mdurl|uc\.micro|entities|punycode\.js|highlight\.js|dompurify)\// },
+          ],
+        },
+      },
+    },
   },
   server: {
     port: 5173,

@@ -1,5 +1,5 @@
 /** A chart with its title, legend, units and note, and the same figures as a table. Drawing is in a chunk of its own. */
-import { useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useId, useRef, useState, useSyncExternalStore, type RefObject } from "react";
 import { figure, xLabel, type Chart } from "../core/chart.ts";
 import { ChartIcon, TableIcon } from "./icons.tsx";
 
@@ -66,14 +66,27 @@ function Figure({ chart }: { readonly chart: Chart }) {
   );
 }
 
+/** True once the element has come near the view: a long conversation has many charts, and few are looked at. */
+function useNear(ref: RefObject<HTMLElement | null>): boolean {
+  const [near, setNear] = useState(false);
+  useEffect(() => {
+    if (near || !ref.current) return;
+    const observer = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && setNear(true), { rootMargin: "600px 0px" });
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, [near, ref]);
+  return near;
+}
+
 function Plot({ chart }: { readonly chart: Chart }) {
   const host = useRef<HTMLDivElement>(null);
   const theme = useSyncExternalStore(onTheme, themeNow);
   const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
   const [point, setPoint] = useState<{ readonly index: number; readonly left: number; readonly flip: boolean } | null>(null);
+  const near = useNear(host);
   useEffect(() => {
     const element = host.current;
-    if (!element) return;
+    if (!element || !near) return;
     let gone = false;
     let destroy: (() => void) | undefined;
     import("../core/plot.ts")
@@ -88,7 +101,7 @@ function Plot({ chart }: { readonly chart: Chart }) {
       setPoint(null);
       destroy?.();
     };
-  }, [chart, theme]);
+  }, [chart, theme, near]);
   const summary = `${chart.title}. ${chart.kind.replace("_", " ")} chart of ${chart.y.label || chart.y.unit} by ${chart.x.label || "category"}, ${chart.x.values.length} points. Use View as table for the figures.`;
   return (
     <div className="chart-plot">

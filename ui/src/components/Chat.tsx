@@ -16,6 +16,8 @@ import { RenameDialog, Sidebar, useRemove } from "./Sidebar.tsx";
 /** From this width on, list and details stand beside the conversation; below, they open over it. */
 const wide = matchMedia("(min-width: 1200px)");
 
+const READ_AFTER_MS = 300;
+
 function useWide(): boolean {
   const [value, setValue] = useState(wide.matches);
   useEffect(() => {
@@ -71,15 +73,19 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
     opened.current = threadId;
   }, [client, threadId]);
 
-  const lastSeq = state.thread?.lastSeq ?? 0;
+  // Reading is noted with a pause, so that a stream does not write to storage at every piece of text.
+  const lastSeq = state.thread?.threadId === threadId ? (state.thread?.lastSeq ?? 0) : 0;
   useEffect(() => {
     const read = (): void => {
-      if (threadId !== null && state.thread?.threadId === threadId && !document.hidden) threads.markRead(threadId, lastSeq);
+      if (threadId !== null && lastSeq > 0 && !document.hidden) threads.markRead(threadId, lastSeq);
     };
-    read();
+    const timer = setTimeout(read, READ_AFTER_MS);
     document.addEventListener("visibilitychange", read);
-    return () => document.removeEventListener("visibilitychange", read);
-  }, [threads, threadId, lastSeq, state.thread?.threadId]);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", read);
+    };
+  }, [threads, threadId, lastSeq]);
 
   const turns = state.thread?.turns ?? [];
   const lastAgent = turns.findLast((turn) => turn.run !== null)?.run?.agent ?? summary?.agent ?? null;
@@ -133,7 +139,8 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   const pending = state.outbox.some((each) => each.threadId === threadId);
   const blank = threadId === null && !pending;
   const details = detailsOf === null ? null : (turns.find((turn) => turn.run?.id === detailsOf)?.run ?? null);
-  const sidebar = <Sidebar current={threadId} onNavigate={() => setDrawer(false)} onHelp={onHelp} />;
+  const closeDrawer = useCallback(() => setDrawer(false), []);
+  const sidebar = <Sidebar current={threadId} onNavigate={closeDrawer} onHelp={onHelp} />;
   const closeDetails = (): void => setDetailsOf(null);
   return (
     <div className="shell" data-details={details !== null && isWide}>

@@ -72,7 +72,7 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
   const [seen, setSeen] = useState(turns.length);
   const { away, toBottom } = useStick(view, content, threadId);
   const before = useRef<number | null>(null);
-  const late = useLate(!state.loaded && turns.length === 0, 150);
+  const late = useLate(!state.loaded, 150);
   const count = turns.length + pending.length;
 
   useEffect(() => setShown(PAGE), [threadId]);
@@ -106,17 +106,17 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
         role="region"
         aria-label="Conversation"
         onScroll={(event) => {
-          if (older > 0 && event.currentTarget.scrollTop < 120) showOlder();
+          if (state.loaded && older > 0 && event.currentTarget.scrollTop < 120) showOlder();
         }}
       >
         <div className="column" ref={content}>
-          {older > 0 && (
+          {state.loaded && older > 0 && (
             <button type="button" className="quiet-button older" onClick={showOlder}>
               Show {Math.min(PAGE, older)} older messages
             </button>
           )}
           {late && <Skeleton />}
-          {(state.loaded || turns.length > 0) &&
+          {state.loaded &&
             turns.slice(older).map((turn, index, all) => {
               if (turn.run === null) waiting++;
               return <TurnRow key={turn.key} turn={turn} position={waiting} last={index === all.length - 1 && pending.length === 0} offset={state.clockOffset} actions={actions} />;

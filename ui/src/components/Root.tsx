@@ -8,7 +8,7 @@ import type { ThreadEvent, User } from "../core/protocol.gen.ts";
 import { chatPath, parse, router } from "../core/route.ts";
 import { settings } from "../core/settings.ts";
 import { Threads } from "../core/threads.ts";
-import { AppContext, useClient, type App, type Toast } from "./app.ts";
+import { AppContext, type App, type Toast } from "./app.ts";
 import { Chat } from "./Chat.tsx";
 import { Button, Dialog } from "./controls.tsx";
 import { Help } from "./Help.tsx";
@@ -96,7 +96,8 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     if (router.path() === chatPath(id)) router.go(chatPath(null), { replace: true });
     client.forget(id);
   }
-  const state = useClient(client);
+  const phase = useSyncExternalStore(client.subscribe, () => client.state.connection.phase);
+  const notice = useSyncExternalStore(client.subscribe, () => client.state.notice);
 
   onLive.current = (event) => {
     if (event.type === "agent_started") setSaid(`${humanise(event.agent_name ?? "agent")} started`);
@@ -136,7 +137,6 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
   useEffect(() => {
     api.agents().then(setAgents, failed);
   }, [failed]);
-  const notice = state.notice;
   useEffect(() => {
     if (notice) toast({ text: notice.text });
   }, [notice, toast]);
@@ -168,10 +168,11 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     [me, user, client, threads, agents, toast, failed, onSignedOut],
   );
 
-  const needsLogin = expired || state.connection.phase === "signed_out";
+  const showHelp = useCallback(() => setHelp(true), []);
+  const needsLogin = expired || phase === "signed_out";
   return (
     <AppContext value={app}>
-      {route.screen === "settings" ? <Settings /> : <Chat threadId={route.screen === "chat" ? route.thread : null} onHelp={() => setHelp(true)} modal={help || needsLogin} />}
+      {route.screen === "settings" ? <Settings /> : <Chat threadId={route.screen === "chat" ? route.thread : null} onHelp={showHelp} modal={help || needsLogin} />}
       {help && <Help onClose={() => setHelp(false)} />}
       {needsLogin && (
         <Dialog title="Sign in again" closable={false} onClose={() => undefined}>

@@ -11,7 +11,7 @@ import { EditIcon, HelpIcon, Mark, MoreIcon, PlusIcon, SearchIcon, SettingsIcon,
 const UNDO_MS = 6000;
 const SEARCH_PAUSE_MS = 200;
 
-export function Sidebar({ current, onNavigate, onHelp }: { readonly current: string | null; readonly onNavigate: () => void; readonly onHelp: () => void }) {
+export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { readonly current: string | null; readonly onNavigate: () => void; readonly onHelp: () => void }) {
   const app = useApp();
   const state = useThreads(app.threads);
   const [query, setQuery] = useState(state.query);
@@ -106,7 +106,7 @@ export function Sidebar({ current, onNavigate, onHelp }: { readonly current: str
       {renaming && <RenameDialog thread={renaming} onClose={() => setRenaming(null)} />}
     </nav>
   );
-}
+});
 
 const shortcutKey = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl ";
 
