@@ -174,7 +174,8 @@ def netra_server(agents: Sequence[str], *, database_url: str | None = None, **se
         **settings,
     }
     environment = {f"NETRA_{name.upper()}": _setting(value) for name, value in chosen.items()}
-    environment["PYTHONPATH"] = str(PROGRAMS)
+    # A PYTHONPATH of the caller's stays in force, so that another checkout of Netra can be measured.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROGRAMS), os.environ.get("PYTHONPATH"))))
     server = ServerProcess(home / "data", agents=agents, database_url=database_url, environment=environment)
     try:
         with core(SERVER_CORE):

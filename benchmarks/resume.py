@@ -47,6 +47,8 @@ from netra.storage import Database
 
 BEHIND = 100
 OTHERS = 4
+PAUSE = 0.1
+"""Seconds between the questions of one of the others, which keeps them below the limit of commands per second."""
 LIVE = b'"type":"live"'
 REASONING = "Looking at the next part of the data, which is about as long as this sentence."
 
@@ -113,6 +115,7 @@ class Server:
                 began = time.perf_counter()
                 _, end = await client.run()
                 waits.append((began, end * 1000))
+                await asyncio.sleep(PAUSE)
 
         arguments = [str(self.process.port), self.token, self.threads[size], str(size - BEHIND), str(readers)]
         crowd = await asyncio.create_subprocess_exec(

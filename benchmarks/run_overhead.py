@@ -102,10 +102,11 @@ class NetraClient:
         socket = self._socket
         message = {"type": "user_message", "id": uuid.uuid4().hex, "content": "go"}
         began = time.perf_counter()
-        first = 0.0
-        await socket.send(json.dumps(message))
+        first = end = 0.0
         thread_id = None
-        while True:
+        live = False
+        await socket.send(json.dumps(message))
+        while not (end and live):  # to leave before `live` would break off the server's reading
             frame = await socket.recv(decode=False)
             if thread_id is None and b'"type":"ack"' in frame:
                 thread_id = json.loads(frame)["thread_id"]
@@ -116,7 +117,8 @@ class NetraClient:
                 end = time.perf_counter() - began
                 if b'"status":"succeeded"' not in frame:
                     raise RuntimeError(f"the run did not succeed: {frame[:2000]!r}")
-                break
+            elif b'"type":"live"' in frame:
+                live = True
             elif b'"type":"error"' in frame:
                 raise RuntimeError(frame.decode())
         await socket.send(json.dumps({"type": "unsubscribe", "thread_id": thread_id}))
