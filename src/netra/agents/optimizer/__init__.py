@@ -5,11 +5,10 @@ genai-prices and pydantic-ai: they are imported when a message is answered.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from netra.agents.optimizer.agent import NetraOptimizer
-from netra.agents.spec import spec_of
+from netra.agents.spec import AgentSpec
 
 __all__ = ["NetraOptimizer", "build_optimizer", "optimizer"]
 
@@ -27,4 +26,12 @@ def _write_sample(path: Path) -> object:
     return write_sample(path)
 
 
-optimizer = replace(spec_of(NetraOptimizer()), sample=_write_sample)
+optimizer = AgentSpec(
+    name=NetraOptimizer.name,
+    target=NetraOptimizer(),
+    title=NetraOptimizer.title,
+    description=NetraOptimizer.description,
+    examples=NetraOptimizer.examples,
+    accepts=NetraOptimizer.accepts,
+    sample=_write_sample,
+)
