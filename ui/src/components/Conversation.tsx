@@ -16,16 +16,20 @@ interface Stick {
 }
 
 /** Stay at the bottom while there; let go as soon as the reader moves up (a scrollTop that shrinks), by whatever means. */
-function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTMLDivElement | null>, thread: string | null): Stick {
+function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTMLDivElement | null>, thread: string | null, ready: boolean): Stick {
   const [away, setAway] = useState(false);
   const held = useRef(true);
   const top = useRef(0);
+  const loaded = useRef(false);
   const toBottom = useCallback(() => {
     held.current = true;
     setAway(false);
     if (view.current) view.current.scrollTop = view.current.scrollHeight;
   }, [view]);
-  useLayoutEffect(toBottom, [toBottom, thread]);
+  useLayoutEffect(() => {
+    loaded.current = false;
+    toBottom();
+  }, [toBottom, thread]);
   useEffect(() => {
     const element = view.current;
     const inside = content.current;
@@ -45,8 +49,18 @@ function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTM
       if (event.deltaY < 0 && element.scrollHeight > element.clientHeight) held.current = false;
     };
     const observer = new ResizeObserver(() => {
+      const grown = element.scrollHeight - height;
       height = element.scrollHeight;
-      if (held.current) element.scrollTop = element.scrollHeight;
+      if (!held.current) return;
+      const latest = inside.querySelector<HTMLElement>("[data-last=true] .answer");
+      if (loaded.current && latest && grown > element.clientHeight) {
+        // An answer that comes at once and fills more than the view is read from its beginning.
+        held.current = false;
+        setAway(true);
+        element.scrollTop += latest.getBoundingClientRect().top - element.getBoundingClientRect().top - 16;
+      } else element.scrollTop = element.scrollHeight;
+      // What was there when the thread was opened is no news.
+      loaded.current = ready;
     });
     observer.observe(inside);
     observer.observe(element);
@@ -57,7 +71,7 @@ function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTM
       element.removeEventListener("scroll", onScroll);
       element.removeEventListener("wheel", onWheel);
     };
-  }, [view, content]);
+  }, [view, content, ready]);
   return { away, toBottom };
 }
 
@@ -70,7 +84,7 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
   const pending = state.outbox.filter((each) => each.threadId === threadId);
   const [shown, setShown] = useState(PAGE);
   const [seen, setSeen] = useState(turns.length);
-  const { away, toBottom } = useStick(view, content, threadId);
+  const { away, toBottom } = useStick(view, content, threadId, state.loaded);
   const before = useRef<number | null>(null);
   const late = useLate(!state.loaded, 150);
   const count = turns.length + pending.length;

@@ -43,7 +43,7 @@ export function EmptyState({ agent, onExample, onFiles }: { readonly agent: Agen
           ))}
         </ul>
       )}
-      {agent.accepts.length > 0 && (
+      {(agent.sample || agent.accepts.length > 0) && (
         <p className="empty-hint">
           {agent.sample && (
             <button type="button" className="quiet-button" disabled={busy} onClick={() => void trySample()}>
@@ -51,7 +51,7 @@ export function EmptyState({ agent, onExample, onFiles }: { readonly agent: Agen
               Try with sample data
             </button>
           )}
-          <span>Drop, paste or attach a file: {agent.accepts.join(", ")}</span>
+          {agent.accepts.length > 0 && <span>Drop, paste or attach a file: {agent.accepts.join(", ")}</span>}
         </p>
       )}
     </div>

@@ -6,6 +6,9 @@ import { CopyButton } from "./controls.tsx";
 import { AgentIcon, CheckIcon, ChevronIcon, CrossIcon, HandIcon, MinusIcon, ThoughtIcon } from "./icons.tsx";
 import { useNow } from "./Ticker.ts";
 
+/** A thought that was over sooner was a remark: its duration says nothing. */
+const BRIEF_MS = 50;
+
 interface Section {
   readonly agent: string;
   readonly nested: boolean;
@@ -95,7 +98,7 @@ function SubAgent({ section, run, now, scale }: { readonly section: Section; rea
           {tools > 0 && plural(tools, "tool")}
           {failed > 0 && `, ${failed} failed`}
         </span>
-        <span className="time">{duration(to - from)}</span>
+        <span className="time">{busy || to - from >= BRIEF_MS ? duration(to - from) : ""}</span>
       </div>
       <ol className="timeline" aria-label={`Steps of ${humanise(section.agent)}`}>
         {section.steps.map((step) => (
@@ -125,7 +128,7 @@ const StepRow = memo(function StepRow({ step, now, from, length }: { readonly st
           <rect className="step-bar-track" width="100" height="4" />
           <rect className="step-bar-fill" x={start} width={width} height="4" />
         </svg>
-        <span className="time">{duration(ms)}</span>
+        <span className="time">{step.kind === "thinking" && step.status !== "running" && ms < BRIEF_MS ? "" : duration(ms)}</span>
         <ChevronIcon size={12} className="chevron" />
       </button>
       {step.kind === "tool" && step.status === "failed" && <p className="step-problem">{step.error?.message ?? "The tool failed without saying why."}</p>}
@@ -166,7 +169,12 @@ function StepWords({ step, ms }: { readonly step: Step; readonly ms: number }) {
 }
 
 const parametersLine = (value: unknown): string => (isBlob(value) ? "large input" : oneLine(value));
-const outcome = (value: unknown): string => (isBlob(value) ? "large result" : oneLine(value));
+/** The plain figures of a result say most; what is nested is in the details. */
+function outcome(value: unknown): string {
+  if (isBlob(value)) return "large result";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return oneLine(value);
+  return oneLine(Object.fromEntries(Object.entries(value).filter(([, each]) => typeof each !== "object")));
+}
 
 function StepDetails({ step }: { readonly step: Step }) {
   if (step.kind === "thinking") {
