@@ -23,7 +23,9 @@ from netra.storage.database import BUSY_MILLISECONDS, parse_url
 APPLICATION = "netra"
 APPLICATION_VERSION = "1"
 """Constant, so that a newer version of the server carries on the runs of the one before."""
+WORKFLOW = "netra.run"
 SETTLE_SECONDS = 2.0
+TIDY = 500
 
 Progress = Literal["unknown", "open", "closed"]
 """What DBOS says of a run: never heard of it, to be carried on, or finished."""
@@ -38,7 +40,7 @@ class _Quiet(logging.Filter):
         return "Asyncio task cancelled" not in str(record.msg)
 
 
-@DBOS.workflow(name="netra.run", max_recovery_attempts=None)  # how often a run is tried is counted in its row
+@DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)  # how often a run is tried is counted in its row
 async def _workflow(run_id: str) -> None:
     if _current is None:
         raise asyncio.CancelledError  # stopping: whoever starts next carries on
@@ -156,6 +158,23 @@ class Durable:
                 found[status.workflow_id] = "open" if open_ else "closed"
         return found
 
+    async def tidy(self) -> int:
+        """Forget finished runs, whose rows and events say all there is to say; at most a few hundred at a time.
+
+        Returns:
+            How many; call again while it is not 0.
+        """
+        done = await DBOS.list_workflows_async(
+            name=WORKFLOW,
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            limit=TIDY,
+            load_input=False,
+            load_output=False,
+        )
+        if done:
+            await DBOS.delete_workflows_async([each.workflow_id for each in done])
+        return len(done)
+
     async def resume(self, run_id: str) -> None:
         """Carry on an open run that nobody in this process works on."""
         await DBOS.resume_workflow_async(run_id)
@@ -181,6 +200,7 @@ def _sqlite(path: Path) -> Engine:
         pool_size=1,
         max_overflow=0,
         pool_timeout=300,
+        pool_reset_on_return=None,  # DBOS ends every transaction itself
     )
 
     @event.listens_for(engine, "connect")

@@ -35,6 +35,7 @@ from .tool_threads import ToolThreads
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
+TIDY_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 
 
@@ -86,6 +87,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._scheduler: asyncio.Task[None] | None = None
+        self._tidier: asyncio.Task[None] | None = None
         self._draining = False
         self._waiting = False
         self._in_doubt = False
@@ -104,15 +106,17 @@ class Engine:
         await self._durable.start()
         await self._repair(fresh=True)
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
+        self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
 
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
         self._draining = True
-        scheduler, self._scheduler = self._scheduler, None
-        if scheduler is not None:
-            scheduler.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await scheduler
+        tasks = [task for task in (self._scheduler, self._tidier) if task is not None]
+        self._scheduler = self._tidier = None
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._active or self._claimed:
@@ -299,7 +303,16 @@ class Engine:
             seconds=round(seconds, 3),
         )
 
-    # Repairing and ending from outside
+    # Repairing, tidying, and ending from outside
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            try:
+                while await self._durable.tidy():
+                    pass
+            except Exception:  # a next time comes
+                log.exception("tidy_failed")
 
     async def _repair(self, *, fresh: bool) -> None:
         """Bring together what our rows and DBOS say of running runs that nobody here works on."""

@@ -268,3 +268,25 @@ async def test_an_agent_that_changed_ends_with_a_clear_error(tmp_path: Path) -> 
         await bench.engine.start()
         end = await bench.ended(thread, run_id)
         assert (end["status"], end["error"]["code"]) == ("failed", "not_repeatable")
+
+
+async def test_finished_runs_are_forgotten_by_the_engines_own_database(database_url: str, tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+    release.set()
+    async with workbench(database_url, tmp_path, [agent_that_waits(arrived, release)]) as bench:
+        done = [(await bench.send(agent="waits")) for _ in range(3)]
+        for thread, run_id in done:
+            await bench.ended(thread, run_id)
+        release.clear()
+        arrived.clear()
+        thread, going = await bench.send(agent="waits")
+        await arrived.wait()
+        durable = bench.engine._durable
+        async with asyncio.timeout(10):
+            forgotten = 0
+            while forgotten < 3:  # each is finished there a moment after its end is stored
+                forgotten += await durable.tidy()
+        known = await durable.progress([going, *(run_id for _, run_id in done)])
+        assert list(known.values()) == ["open", "unknown", "unknown", "unknown"]
+        release.set()
+        assert (await bench.ended(thread, going))["status"] == "succeeded"
