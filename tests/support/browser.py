@@ -35,7 +35,7 @@ def chromium() -> str | None:
     return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: Playwright keeps its own note on whoever listens
 class Console:
     """What pages complained about. A complaint that no `allow` pattern matches fails the test."""
 
