@@ -118,13 +118,13 @@ async def test_the_agent_names_the_line_and_offers_to_skip(tmp_path: Path) -> No
     assert "1 line(s) could not be read" in (report.text or "")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=600), name=st.sampled_from(["u.csv", "u.jsonl", "u.json", "u.parquet"]))
 def test_no_bytes_whatever_break_the_reader(tmp_path: Path, data: bytes, name: str) -> None:
     check(tmp_path / name, data)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     source=st.sampled_from(sorted(path for path in USAGE.iterdir() if path.suffix != ".md")),
     at=st.floats(0, 1),

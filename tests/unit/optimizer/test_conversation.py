@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.messages import ModelMessage, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
 from netra.agents.optimizer import NetraOptimizer, optimizer
 from netra.agents.optimizer.assistant import build_assistant
@@ -114,21 +117,29 @@ def test_values_of_a_file_cannot_make_markup_in_the_report(tmp_path: Path) -> No
             assert "script" not in outside
 
 
+async def _scripted(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """A language model that runs one query and reads its result out."""
+    assert {tool.name for tool in info.function_tools} == {
+        "profile_usage",
+        "price_usage",
+        "find_savings",
+        "query_usage",
+    }
+    returned = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
+    if not returned:
+        arguments = json.dumps({"sql": "SELECT max(output) AS longest FROM priced"})
+        yield {0: DeltaToolCall(name="query_usage", json_args=arguments, tool_call_id="call_1")}
+        return
+    content: Any = returned[-1].content
+    yield f"The longest answer has {content['rows'][0][0]} tokens."
+
+
 async def test_a_language_model_answers_free_questions_with_the_tools() -> None:
-    seen: list[str] = []
-
-    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        seen.extend(tool.name for tool in info.function_tools)
-        returned = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
-        if not returned:
-            return ModelResponse([ToolCallPart("query_usage", {"sql": "SELECT max(output) AS longest FROM priced"})])
-        return ModelResponse([TextPart(f"The longest answer has {returned[-1].content['rows'][0][0]} tokens.")])  # type: ignore[index]
-
-    work = workspace(AZURE / "code.csv", price_as="gpt-4o")
-    result = await build_assistant(work, FunctionModel(answer)).run("How long is the longest answer?")
-    work.close()
-    assert result.output == "The longest answer has 1899 tokens."
-    assert set(seen) == {"profile_usage", "price_usage", "find_savings", "query_usage"}
+    agent = NetraOptimizer(FunctionModel(stream_function=_scripted))
+    questions = [QUESTION + " We use gpt-4o.", "How long is the longest answer anybody got?"]
+    (_, answer), rehearsal = await talk(questions, [AZURE / "code.csv"], agent)
+    assert answer.text == "The longest answer has 1899 tokens."
+    assert [step.text for step in rehearsal.steps if step.kind == "tool"] == ["query_usage"]
 
 
 def test_a_configured_server_is_used_under_its_own_name() -> None:

@@ -197,8 +197,10 @@ def test_the_unknown_model_is_listed_and_outside_the_total(tmp_path: Path) -> No
     assert priced["rows"] + priced["rows_unpriced"] == 3_000
 
 
-def test_the_sample_is_the_same_each_time_and_csv_and_jsonl_agree(tmp_path: Path) -> None:
-    first, second, lines = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.jsonl"
+def test_the_sample_is_the_same_each_time_and_in_each_format(tmp_path: Path) -> None:
+    first, second, lines, columns = (tmp_path / name for name in ("a.csv", "b.csv", "c.jsonl", "d.parquet"))
+    assert write_sample(columns, rows=500) == 500
     assert write_sample(first, rows=500) == write_sample(second, rows=500) == write_sample(lines, rows=500) == 500
     assert first.read_bytes() == second.read_bytes()
-    assert analyse(first)[1]["total_usd"] == analyse(lines)[1]["total_usd"]
+    totals = [analyse(path)[2]["combined_usd"] for path in (first, lines, columns)]
+    assert totals[0] == totals[1] == totals[2]

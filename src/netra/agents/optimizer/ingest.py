@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from collections.abc import Mapping as MappingType
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from netra.agents.optimizer.textfile import (
     check_text,
     csv_shape,
     first_bad_record,
-    line_of_record,
+    lines_of_records,
     to_utf8,
     unique_names,
 )
@@ -62,14 +63,20 @@ class Loaded:
         self._path = path
         self._shape = shape
 
-    def line(self, connection: duckdb.DuckDBPyConnection, ordinal: int) -> int:
-        """The physical line of record `ordinal` (from 0); in Parquet the row number, counted from 1."""
-        if self.table.has_lines:
-            found = connection.execute(f"SELECT line FROM {self.table.name} WHERE rowid = ?", [ordinal]).fetchone()
-            return int(found[0]) if found else ordinal + 1
+    def lines(self, connection: duckdb.DuckDBPyConnection, ordinals: Collection[int]) -> dict[int, int]:
+        """The physical lines of records (numbers from 0); in Parquet the row numbers, counted from 1."""
+        if self.table.has_lines and ordinals:
+            listed = ", ".join(map(str, ordinals))
+            rows = connection.execute(f"SELECT rowid, line FROM {self.table.name} WHERE rowid IN ({listed})").fetchall()
+            return dict(rows)
         if self._shape:
-            return line_of_record(self._path, self._shape, ordinal) or ordinal + 2
-        return ordinal + 1
+            found = lines_of_records(self._path, self._shape, ordinals)
+            return {ordinal: found.get(ordinal, ordinal + 2) for ordinal in ordinals}
+        return {ordinal: ordinal + 1 for ordinal in ordinals}
+
+    def line(self, connection: duckdb.DuckDBPyConnection, ordinal: int) -> int:
+        """The physical line of one record."""
+        return self.lines(connection, [ordinal])[ordinal]
 
 
 def _kind(file: SourceFile, encoding_free_head: bytes) -> str:

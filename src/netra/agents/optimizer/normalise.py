@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netra.agents.optimizer.database import literal
 from netra.agents.optimizer.ingest import Loaded
-from netra.agents.optimizer.records import INTEGER_ROLES, Mapping, Role, UsageFileError
+from netra.agents.optimizer.records import INTEGER_ROLES, ROLES, Mapping, Role, UsageFileError
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,8 +47,12 @@ def create_usage_table(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _integer(cell: str) -> str:
     """SQL for a whole number as people and programs write it, NULL when it is none."""
+    plain = (
+        f"TRY_CAST({cell} AS BIGINT)"  # comparing it with its text is quicker than a pattern, and almost always true
+    )
     return (
-        f"CASE WHEN regexp_full_match({cell}, '\\d{{1,18}}') THEN TRY_CAST({cell} AS BIGINT) "
+        f"CASE WHEN {cell} IS NULL THEN NULL WHEN CAST({plain} AS VARCHAR) = {cell} AND {plain} >= 0 THEN {plain} "
+        f"WHEN regexp_full_match({cell}, '\\d{{1,18}}') THEN {plain} "
         f"WHEN regexp_full_match({cell}, '\\d{{1,18}}\\.0*') THEN TRY_CAST(split_part({cell}, '.', 1) AS BIGINT) "
         f"WHEN regexp_full_match({cell}, '\\d{{1,3}}(,\\d{{3}})+') THEN TRY_CAST(replace({cell}, ',', '') AS BIGINT) "
         f"WHEN regexp_full_match({cell}, '\\d(\\.\\d+)?[eE]\\+?\\d{{1,2}}') AND TRY_CAST({cell} AS "
@@ -107,7 +111,7 @@ def normalise(
 
     def filled(column: str) -> str:
         text = f"trim(c{position[column]})"
-        return f"CASE WHEN lower({text}) NOT IN {_BLANKS} THEN {text} END"
+        return f"CASE WHEN length({text}) > 4 OR lower({text}) NOT IN {_BLANKS} THEN {text} END"
 
     def cell(role: Role) -> str | None:
         if role not in mapping.columns:
@@ -123,7 +127,8 @@ def normalise(
         checked[role] = cell(role) or "NULL"
     if cost_cell := cell("cost"):
         checked["cost"] = f"replace(ltrim({cost_cell}, '$'), ',', '')"
-    texts = ", ".join(f"{expression} AS t_{role}" for role, expression in checked.items())
+    checked_cells = [f"{expression} AS t_{role}" for role, expression in checked.items()]
+    checked_cells += [f"{cell(role)} AS t_{role}" for role in ROLES if role in mapping.columns and role not in checked]
     values = []
     for role in checked:
         if role == "time":
@@ -132,15 +137,17 @@ def normalise(
             values.append("TRY_CAST(t_cost AS DECIMAL(38, 15)) AS v_cost")
         else:
             values.append(f"{_integer(f't_{role}')} AS v_{role}")
-    source = (
-        f"(SELECT *, {', '.join(values)} FROM (SELECT rowid AS record, *, {texts} FROM {loaded.table.name}) AS texts)"
+    cells = ", ".join(checked_cells)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE typed AS SELECT *, {', '.join(values)} "
+        f"FROM (SELECT rowid AS record, {cells} FROM {loaded.table.name}) AS cells"
     )
     problems = {role: _problem(role) for role in checked}
     bad = " OR ".join(f"({condition})" for condition in problems.values())
-    left_out = _count(connection, f"SELECT count(*) FROM {source} AS typed WHERE {bad}")
+    left_out = _count(connection, f"SELECT count(*) FROM typed WHERE {bad}")
     if left_out and not skip_bad:
-        raise _first_problem(connection, loaded, mapping, source, problems, left_out)
-    blank = _count(connection, f"SELECT count(*) FROM {source} AS typed WHERE t_input IS NULL OR t_output IS NULL")
+        raise _first_problem(connection, loaded, mapping, problems, left_out)
+    blank = _count(connection, "SELECT count(*) FROM typed WHERE t_input IS NULL OR t_output IS NULL")
     whole = "v_input"
     if not mapping.input_includes_cached:
         extra = [f"coalesce(v_{role}, 0)" for role in ("cached", "cache_write", "cache_write_1h") if role in checked]
@@ -150,10 +157,11 @@ def normalise(
         return f"coalesce(v_{role}, {default})" if role in checked else str(default)
 
     def text(role: Role) -> str:
-        return cell(role) or "NULL"
+        return f"t_{role}" if role in mapping.columns else "NULL"
 
-    status, mode = cell("status"), cell("mode")
-    context = cell("context_window")
+    status, mode, context = (
+        f"t_{role}" if role in mapping.columns else None for role in ("status", "mode", "context_window")
+    )
     connection.execute(
         f"INSERT INTO usage SELECT {index}, record, {'v_time' if 'time' in checked else 'NULL'}, "
         f"{text('model')}, {text('provider')}, {_mode(mode) if mode else literal('standard')}, "
@@ -162,8 +170,9 @@ def normalise(
         f"{number('requests', 1)}, {text('user')}, {text('key')}, {text('session')}, "
         f"{_failed(status) if status else 'false'}, {'v_cost' if 'cost' in checked else 'NULL'}, {text('request_id')}, "
         f"{_long(context) if context else 'NULL'}, {'true' if mapping.aggregated else 'false'} "
-        f"FROM {source} AS typed WHERE NOT coalesce({bad}, false) ORDER BY record"
+        f"FROM typed WHERE NOT coalesce({bad}, false) ORDER BY record"
     )
+    connection.execute("DROP TABLE typed")
     return Normalised(loaded.table.rows - left_out, left_out, blank)
 
 
@@ -190,14 +199,13 @@ def _first_problem(
     connection: duckdb.DuckDBPyConnection,
     loaded: Loaded,
     mapping: Mapping,
-    source: str,
     problems: dict[Role, str],
     count: int,
 ) -> UsageFileError:
     first: tuple[int, Role, str | None] | None = None
     for role, condition in problems.items():
         found = connection.execute(
-            f"SELECT record, t_{role} FROM {source} AS typed WHERE {condition} ORDER BY record LIMIT 1"
+            f"SELECT record, t_{role} FROM typed WHERE {condition} ORDER BY record LIMIT 1"
         ).fetchone()
         if found and (first is None or found[0] < first[0]):
             first = (int(found[0]), role, found[1])

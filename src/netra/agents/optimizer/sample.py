@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+
+from netra.agents.optimizer.database import literal
 
 __all__ = ["COLUMNS", "sample_rows", "write_sample"]
 
@@ -147,13 +150,15 @@ def write_sample(path: Path, rows: int = 20_000, seed: int = 7) -> int:
     """Writes the sample.
 
     Args:
-        path: ends with `.jsonl` for JSON lines, otherwise CSV is written.
+        path: ends with `.jsonl` for JSON lines or `.parquet` for Parquet, otherwise CSV is written.
         rows: how many requests.
         seed: another seed gives another month of the same company.
 
     Returns:
         the number of rows written.
     """
+    if path.suffix.lower() == ".parquet":
+        return _write_parquet(path, rows, seed)
     made = sample_rows(rows, seed)
     with path.open("w", encoding="utf-8", newline="") as file:
         if path.suffix.lower() in (".jsonl", ".ndjson"):
@@ -164,3 +169,16 @@ def write_sample(path: Path, rows: int = 20_000, seed: int = 7) -> int:
             writer.writerow(COLUMNS)
             writer.writerows((_stamp(row[0]), *row[1:]) for row in made)
     return len(made)
+
+
+def _write_parquet(path: Path, rows: int, seed: int) -> int:
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="netra-sample-") as scratch, duckdb.connect(":memory:") as connection:
+        table = Path(scratch) / "sample.csv"
+        written = write_sample(table, rows, seed)
+        connection.execute(
+            f"COPY (SELECT * FROM read_csv({literal(str(table))}, header = true, nullstr = '')) "
+            f"TO {literal(str(path))} (FORMAT parquet)"
+        )
+    return written

@@ -8,13 +8,13 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from netra.agents.optimizer.records import CancelFlag, Cancelled, Limits, UsageFileError
 
-__all__ = ["CsvShape", "check_text", "csv_shape", "first_bad_record", "line_of_record", "to_utf8", "unique_names"]
+__all__ = ["CsvShape", "check_text", "csv_shape", "first_bad_record", "lines_of_records", "to_utf8", "unique_names"]
 
 _BLOCK = 1 << 20
 _DELIMITERS = (",", "\t", ";", "|")
@@ -269,11 +269,21 @@ def first_bad_record(path: Path, shape: CsvShape, name: str) -> UsageFileError |
     return None
 
 
-def line_of_record(path: Path, shape: CsvShape, ordinal: int) -> int | None:
-    """The physical line on which record number `ordinal` (from 0, header not counted) begins."""
+def lines_of_records(path: Path, shape: CsvShape, ordinals: Collection[int]) -> dict[int, int]:
+    """The physical lines on which records begin, found in one pass.
+
+    Args:
+        ordinals: record numbers from 0, the header not counted.
+    """
+    wanted = set(ordinals)
     skip = 1 if shape.has_header else 0
+    found: dict[int, int] = {}
     try:
-        found = next(itertools.islice(_records(path, shape.delimiter), ordinal + skip, None), None)
+        for number, (line, _) in enumerate(_records(path, shape.delimiter), -skip):
+            if number in wanted:
+                found[number] = line
+                if len(found) == len(wanted):
+                    break
     except _BadQuote:
-        return None
-    return found[0] if found else None
+        pass
+    return found

@@ -145,11 +145,12 @@ class Workspace:
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
             connection.execute("DELETE FROM rates WHERE price_key < 0")
             found = savings.find(connection, prices, self.plan.as_of, savings.Rules())
-            for finding in found["findings"]:
-                for row in finding.get("top", ()):
-                    loaded = self._loaded[row.pop("file")]
-                    row["file"] = loaded.file.name
-                    row["line"] = loaded.line(connection, row.pop("record"))
+            top = [row for finding in found["findings"] for row in finding.get("top", ())]
+            for index, loaded in enumerate(self._loaded):
+                mine = [row for row in top if row["file"] == index]
+                lines = loaded.lines(connection, {row["record"] for row in mine})
+                for row in mine:
+                    row["file"], row["line"] = loaded.file.name, lines[row.pop("record")]
             return found
 
         return self._answer(work)
