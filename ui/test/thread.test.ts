@@ -73,6 +73,16 @@ test("a final response too large for an event is kept as a reference to its blob
   assert.deepEqual(state.turns[0]?.run?.textBlob, { $blob: "blob_1", size: 70_000 });
 });
 
+test("a later attempt discards the half answer, and what is left of the earlier one is ignored", () => {
+  const events = fixture("streaming").events;
+  const last = events.at(-1) as Extract<ThreadEvent, { type: "text_delta" }>;
+  const again: ThreadEvent = { ...last, seq: 13, prev: 12, attempt: 2, offset: 0, text: "From the start" };
+  const stale: ThreadEvent = { ...last, seq: 14, prev: 13, attempt: 1, offset: 24, text: "old" };
+  const run = replay([...events, again, stale]).turns[0]?.run;
+  assert.equal(run?.text, "From the start");
+  assert.equal(run?.attempt, 2);
+});
+
 test("a cancelled run keeps the text it had streamed", () => {
   const events = fixture("streaming").events;
   const end = { ...fixture("completed").events.at(-1)!, status: "cancelled", final_response: "" } as ThreadEvent;
