@@ -24,6 +24,7 @@ from netra.events import BlobRef, Event, ThreadChanged, encode_unplaced, place
 from netra.ids import new_id
 from netra.monitoring.metrics import metrics
 from netra.storage import Database
+from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, micros, moment, runs, threads
 
 from .bus import Bus, Published
@@ -34,6 +35,8 @@ BLOB_BYTES = 64 * 1024
 """A value whose JSON is longer is stored as a blob, and the event carries a reference."""
 
 PAGE = 500
+CHUNK = 50
+"""Events that are fetched at a time when a page is bounded in bytes."""
 PAGE_BYTES = 1024 * 1024
 """Bytes after which a page for a live reader ends, however few its events."""
 FOLLOW_BYTES = 1024 * 1024
@@ -85,12 +88,16 @@ class Page:
         return bool(self.events) and self.events[-1][0] < self.last_seq
 
 
-_lock_thread = select(threads.c.last_seq).where(threads.c.id == bindparam("thread")).with_for_update()
-_lock_run = select(runs.c.attempt, runs.c.ended_at).where(runs.c.id == bindparam("run")).with_for_update()
+_lock_thread = Prepared(select(threads.c.last_seq).where(threads.c.id == bindparam("thread")).with_for_update())
+_lock_run = Prepared(select(runs.c.attempt, runs.c.ended_at).where(runs.c.id == bindparam("run")).with_for_update())
+_known_one = Prepared(
+    select(events.c.seq).where(events.c.thread_id == bindparam("thread"), events.c.key == bindparam("one"))
+)
 _known = select(events.c.key, events.c.seq).where(
     events.c.thread_id == bindparam("thread"), events.c.key.in_(bindparam("keys", expanding=True))
 )
-_advance = update(threads).where(threads.c.id == bindparam("thread")).values(last_seq=bindparam("seq"))
+_insert = Prepared(insert(events), [column.name for column in events.columns])
+_advance = Prepared(update(threads).where(threads.c.id == bindparam("thread")).values(last_seq=bindparam("seq")))
 _nearest = select(func.max(events.c.seq)).where(
     events.c.thread_id == bindparam("thread"), events.c.seq <= bindparam("seq_after")
 )
@@ -100,16 +107,20 @@ _page = (
     .order_by(events.c.seq)
     .limit(bindparam("most"))
 )
-_compact = delete(events).where(
-    events.c.thread_id == bindparam("thread"), events.c.run_id == bindparam("run"), events.c.type == "text_delta"
+_compact = Prepared(
+    delete(events).where(
+        events.c.thread_id == bindparam("thread"), events.c.run_id == bindparam("run"), events.c.type == "text_delta"
+    )
 )
-_head = select(
-    threads.c.user_id,
-    threads.c.title,
-    threads.c.last_seq,
-    threads.c.updated_at,
-    select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists().label("running"),
-).where(threads.c.id == bindparam("thread"))
+_head = Prepared(
+    select(
+        threads.c.user_id,
+        threads.c.title,
+        threads.c.last_seq,
+        threads.c.updated_at,
+        select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists().label("running"),
+    ).where(threads.c.id == bindparam("thread"))
+)
 
 
 class Transaction:
@@ -131,24 +142,22 @@ class Transaction:
             NotFound: there is no such thread.
             Fenced: see `Fence`.
         """
-        execute = self.connection.execute
+        connection = self.connection
         if fence is not None:
-            run = execute(_lock_run, {"run": fence.run_id}).one_or_none()
+            run = _lock_run.one(connection, {"run": fence.run_id})
             if run is None or run.ended_at is not None or run.attempt != fence.attempt:
                 raise Fenced(f"Attempt {fence.attempt} of {fence.run_id} is over.")
-        last = execute(_lock_thread, {"thread": thread_id}).scalar()
+        last = _lock_thread.scalar(connection, {"thread": thread_id})
         if last is None:
             raise NotFound("There is no such thread.")
-        known: dict[str, int] = {
-            row.key: row.seq for row in execute(_known, {"thread": thread_id, "keys": [entry.key for entry in entries]})
-        }
+        known = self._known(thread_id, entries)
         rows: list[dict[str, Any]] = []
         placed: list[tuple[int, int, bytes]] = []
         # The newest event is never compacted away before a newer one is stored, so it is the one before ours,
         # unless this very transaction has just removed it.
         prev = last
         if entries and self._compacted:
-            prev = execute(_nearest, {"thread": thread_id, "seq_after": last}).scalar() or 0
+            prev = connection.execute(_nearest, {"thread": thread_id, "seq_after": last}).scalar() or 0
         for entry in entries:
             if entry.key in known:
                 continue
@@ -172,14 +181,23 @@ class Transaction:
             placed.append((last, prev, place(body, last, prev)))
             prev = last
         if rows:
-            execute(insert(events), rows)
-            execute(_advance, {"thread": thread_id, "seq": last})
+            _insert.run_many(connection, rows)
+            _advance.run(connection, {"thread": thread_id, "seq": last})
             self._published.append(Published(thread_id, tuple(placed)))
         return [known[entry.key] for entry in entries]
 
+    def _known(self, thread_id: str, entries: Sequence[Entry]) -> dict[str, int]:
+        """The seqs of the entries that are stored already."""
+        if len(entries) == 1:
+            key = entries[0].key
+            seq = _known_one.scalar(self.connection, {"thread": thread_id, "one": key})
+            return {} if seq is None else {key: seq}
+        keys = [entry.key for entry in entries]
+        return {row.key: row.seq for row in self.connection.execute(_known, {"thread": thread_id, "keys": keys})}
+
     def compact(self, thread_id: str, run_id: str) -> None:
         """Remove the streamed text of a run. Only together with its `agent_completed`, and before appending that."""
-        self.connection.execute(_compact, {"thread": thread_id, "run": run_id})
+        _compact.run(self.connection, {"thread": thread_id, "run": run_id})
         self._compacted = True
 
     def thread_changed(self, thread_id: str) -> None:
@@ -193,7 +211,7 @@ class Transaction:
             self._published.append(Published(thread_id, ()))
 
     def _notice(self, thread_id: str, *, deleted: bool = False) -> tuple[str, ThreadChanged] | None:
-        row = self.connection.execute(_head, {"thread": thread_id}).one_or_none()
+        row = _head.one(self.connection, {"thread": thread_id})
         if row is None:
             return None
         return row.user_id, ThreadChanged(
@@ -308,15 +326,19 @@ class ThreadLog:
             if after >= last:
                 return Page([], last)
             prev = (await connection.execute(_nearest, {"thread": thread_id, "seq_after": after})).scalar() or 0
-            rows = (await connection.execute(_page, {"thread": thread_id, "seq_after": after, "most": limit})).all()
-        placed: list[tuple[int, int, bytes]] = []
-        size = 0
-        for seq, body in rows:
-            placed.append((seq, prev, place(body, seq, prev)))
-            prev = seq
-            size += len(body)
-            if max_bytes is not None and size >= max_bytes:
-                break
+            placed: Placed = []
+            size, seq = 0, after
+            while len(placed) < limit and (max_bytes is None or size < max_bytes):
+                most = limit if max_bytes is None else min(CHUNK, limit - len(placed))
+                rows = (await connection.execute(_page, {"thread": thread_id, "seq_after": seq, "most": most})).all()
+                for seq, body in rows:
+                    placed.append((seq, prev, place(body, seq, prev)))
+                    prev = seq
+                    size += len(body)
+                    if max_bytes is not None and size >= max_bytes:
+                        break
+                if len(rows) < most:
+                    break
         return Page(placed, last)
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Placed]:

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from netra.errors import Unavailable
 from netra.monitoring.metrics import metrics
+
+from .prepared import Prepared
 
 T = TypeVar("T")
 
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 512
 QUEUE = 20_000
+_SAVEPOINT, _RELEASE, _ROLL_BACK = (Prepared(text(f"{word} unit")) for word in ("SAVEPOINT", "RELEASE", "ROLLBACK TO"))
+
 RETRY_SECONDS = 20.0
 """How long the writer tries to reach a database that went away before it refuses the work that waits."""
 
@@ -53,6 +57,8 @@ class Writer:
         self._queue: deque[_Unit] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._connection: Connection | None = None
+        """Kept between commits; only the thread touches it."""
 
     @property
     def pending(self) -> int:
@@ -101,6 +107,12 @@ class Writer:
         return await asyncio.shield(future)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._disconnect()
+
+    def _serve(self) -> None:
         while True:
             with self._wake:
                 while not self._queue and not self._stopping:
@@ -146,27 +158,58 @@ class Writer:
                 return
 
     def _attempt(self, batch: list[_Unit]) -> None:
+        connection = self._connected()
         try:
-            connection = self._engine.connect()
-        except (DBAPIError, OSError) as error:
-            raise _Broken(error) from error
-        with connection:
+            transaction = connection.begin()
             try:
-                connection.begin()
-                for unit in batch:
-                    unit.result = unit.error = None
-                    savepoint = connection.begin_nested()
-                    try:
-                        unit.result = unit.work(connection)
-                        savepoint.commit()
-                    except BaseException as error:
-                        if is_broken(error):
-                            raise
-                        unit.error = error
-                        savepoint.rollback()
+                stored = self._work(connection, batch)
             except BaseException as error:
                 raise _Broken(error, transient=not connection.invalidated) from error
-            connection.commit()
+            if stored:
+                transaction.commit()
+            else:
+                transaction.rollback()
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _work(self, connection: Connection, batch: list[_Unit]) -> bool:
+        """Run the units. Returns whether there is anything to commit; raises when the whole transaction is lost."""
+        if len(batch) == 1:  # it has the transaction for itself and needs no savepoint
+            (unit,) = batch
+            unit.result = unit.error = None
+            try:
+                unit.result = unit.work(connection)
+            except BaseException as error:
+                if is_broken(error):
+                    raise
+                unit.error = error
+            return unit.error is None
+        for unit in batch:
+            unit.result = unit.error = None
+            _SAVEPOINT.run(connection, {})
+            try:
+                unit.result = unit.work(connection)
+            except BaseException as error:
+                if is_broken(error):
+                    raise
+                unit.error = error
+                _ROLL_BACK.run(connection, {})
+            _RELEASE.run(connection, {})
+        return True
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            try:
+                self._connection = self._engine.connect()
+            except (DBAPIError, OSError) as error:
+                raise _Broken(error) from error
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 class _Broken(Exception):
