@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 
+import anyio
 from starlette.responses import StreamingResponse
 
 from netra.config import Settings
@@ -85,12 +86,14 @@ class Streams:
                     yield b": caught up\n\n"
         finally:
             ended.cancel()
-            if following is not None:
-                following.cancel()
-                await asyncio.wait({following})
-            await events.aclose()  # type: ignore[attr-defined]
             del self._open[ending]
             self._users[user_id] -= 1
             if not self._users[user_id]:
                 del self._users[user_id]
             metrics.connections.labels("stream").dec()
+            # Starlette ends a stream by a cancelled anyio scope, in which every further await is cancelled too.
+            with anyio.CancelScope(shield=True):
+                if following is not None:
+                    following.cancel()
+                    await asyncio.wait({following})
+                await events.aclose()  # type: ignore[attr-defined]
