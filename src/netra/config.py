@@ -78,14 +78,14 @@ class Settings(BaseSettings):
     content_chars: int = Field(32_000, ge=1, description="Longest message.")
     socket_message_bytes: int = Field(64 * KIB, ge=KIB, description="Largest WebSocket message from a client.")
     socket_buffer_bytes: int = Field(
-        1 * MIB, ge=16 * KIB, description="Bytes kept for a slow reader before it must read from the log again."
+        1 * MIB, ge=64 * KIB, description="Bytes kept for a slow reader before it must read from the log again."
     )
     sockets_per_user: int = Field(32, ge=1, description="Open sockets and streams of one user.")
     sockets_per_address: int = Field(256, ge=1, description="Open connections from one address.")
     heartbeat_seconds: float = Field(20, gt=0, description="Interval of the server's pings; two missed ones close.")
     header_seconds: float = Field(10, gt=0, description="Time for a client to send the head of a request.")
     body_seconds: float = Field(
-        30, gt=0, description="Time for a client to go without sending the next piece of a body."
+        30, gt=0, description="Time for a client to send a body, plus one second for each 16 KiB of it."
     )
 
     # What it writes

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from starlette.requests import ClientDisconnect
 
 from netra.config import MIB, Settings
 from netra.errors import NetraError, PayloadTooLarge
@@ -41,6 +42,9 @@ _SECURITY = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""A body that comes slower than this has `body_seconds` in all; a byte now and then does not keep a request alive."""
+
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 
@@ -87,6 +91,8 @@ class Guard:
             try:
                 receive = self._bounded(scope, receive)
                 await self._app(scope, receive, answer)
+            except ClientDisconnect:  # there is nobody to answer
+                pass
             except NetraError as error:
                 if status:
                     raise
@@ -120,21 +126,24 @@ class Guard:
         limit = self._settings.file_bytes + MIB if upload else self._settings.body_bytes
         refusal = PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not declared.isdigit():
-            raise _BadRequest("Content-Length is not a number.")
-        if int(declared[:19]) > limit:
+        if not declared.isdigit() or len(declared) > 19:
+            raise _BadRequest("Content-Length is not a number of bytes.")
+        if int(declared) > limit:
             raise refusal
-        received, finished = 0, False
+        received, waited, finished = 0, 0.0, False
 
         async def bounded() -> Message:
-            nonlocal received, finished
+            nonlocal received, waited, finished
             if finished:  # now it waits for the client to go away, however long the answer takes
                 return await receive()
+            patience = self._settings.body_seconds + received / SLOWEST_BYTES_PER_SECOND - waited
+            asked = time.perf_counter()
             try:
-                async with asyncio.timeout(self._settings.body_seconds):
+                async with asyncio.timeout(patience):
                     message = await receive()
             except TimeoutError:
                 raise _BodyTimeout("The body did not arrive in time.") from None
+            waited += time.perf_counter() - asked
             received += len(message.get("body", b""))
             if received > limit:
                 raise refusal

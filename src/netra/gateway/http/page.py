@@ -49,9 +49,13 @@ def _file(request: Request, root: Path, name: str, cache: str) -> Response:
     missing = NotFound("There is nothing at this address.")
     if "\0" in name or "\\" in name:
         raise missing
-    path = (root / name).resolve()
     hidden = any(part.startswith(".") for part in Path(name).parts)
-    if hidden or not path.is_relative_to(root) or not path.is_file():
+    try:
+        path = (root / name).resolve()
+        found = path.is_relative_to(root) and path.is_file()
+    except OSError:  # a name longer than any file's
+        raise missing from None
+    if hidden or not found:
         raise missing
     headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
