@@ -18,7 +18,7 @@ import structlog
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
 from netra.errors import Forbidden, NetraError, NotAuthenticated
-from netra.events import PROTOCOL, ConnectionEstablished, Limits, User
+from netra.events import PROTOCOL, ConnectionEstablished, ErrorFrame, Limits, ServerFrame, User
 from netra.gateway.http.problems import problem_body
 from netra.gateway.http.security import bearer_of, cookie_of, origin_allowed
 from netra.identity import Identity, Principal
@@ -116,14 +116,15 @@ class SocketEndpoint:
             tokens -= 1
             number += 1
             data = message.get("text")
+            answer: ServerFrame | None
             if data is None:
-                connection.transport.close(PROTOCOL_ABUSE, "send text frames")
-                return
-            token = request_id_variable.set(f"{connection.id}.{number}")
-            try:
-                answer = await self._router.dispatch(connection, data)
-            finally:
-                request_id_variable.reset(token)
+                answer = ErrorFrame(code="invalid_message", message="This is not a text frame.", hint="Send JSON text.")
+            else:
+                token = request_id_variable.set(f"{connection.id}.{number}")
+                try:
+                    answer = await self._router.dispatch(connection, data)
+                finally:
+                    request_id_variable.reset(token)
             if answer is None:
                 connection.invalid = 0
                 continue
@@ -132,6 +133,8 @@ class SocketEndpoint:
             if connection.invalid >= INVALID_MESSAGES:
                 connection.transport.close(PROTOCOL_ABUSE, "too many messages that cannot be understood")
                 return
+            if connection.transport.unsent > self._settings.socket_buffer_bytes:
+                await connection.transport.drained()  # who does not read the answers is not listened to
 
     async def _authenticate(self, scope: Scope, headers: dict[str, str]) -> Principal:
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from netra.errors import NetraError
-from netra.events import ErrorFrame, Event, Live, Resync, ServerFrame, ThreadChanged, encode
+from netra.errors import LimitReached, NotFound, Unavailable
+from netra.events import Event, Live, Resync, ServerFrame, ThreadChanged, encode
 from netra.identity import Principal
 from netra.ids import new_id
-from netra.log import Bus, Published, ThreadLog
+from netra.log import Bus, Page, Published, ThreadLog
 from netra.monitoring.metrics import metrics
 
 from .transport import Transport, text_frame
@@ -26,19 +26,25 @@ from .transport import Transport, text_frame
 log = structlog.get_logger(__name__)
 
 STALL_SECONDS = 60.0
-"""How long a reader that replays a log may read nothing before its subscription ends."""
+"""How long a reader that replays a log may read nothing, or the database be away, before its subscription ends."""
+RETRY_SECONDS = 0.5
+SUBSCRIPTIONS = 256
+"""Threads that one connection may follow."""
+PAGE_BYTES = 256 * 1024
+"""Bytes of a log that are read and written at a time, by one subscription of a connection at a time."""
 
 
 class Connection:
     """One open socket."""
 
-    __slots__ = ("_notices", "id", "invalid", "principal", "subscriptions", "transport")
+    __slots__ = ("_notices", "id", "invalid", "principal", "replaying", "subscriptions", "transport")
 
     def __init__(self, principal: Principal, transport: Transport) -> None:
         self.id = new_id("con")
         self.principal = principal
         self.transport = transport
         self.subscriptions: dict[str, Subscription] = {}
+        self.replaying = asyncio.Lock()
         self.invalid = 0
         """Messages that could not be understood, for the judgement of abuse."""
         self._notices: dict[str, ThreadChanged] = {}
@@ -64,7 +70,7 @@ class Connection:
 class Subscription:
     """One connection following one thread."""
 
-    __slots__ = ("connection", "ended", "last", "live", "newest", "task", "thread_id")
+    __slots__ = ("again", "connection", "last", "live", "newest", "task", "thread_id")
 
     def __init__(self, connection: Connection, thread_id: str, after: int) -> None:
         self.connection = connection
@@ -73,8 +79,9 @@ class Subscription:
         """The seq up to which everything was written to the socket."""
         self.newest = 0
         """The highest seq published while the log was being read."""
+        self.again = False
+        """Whether the log must be read once more, whatever was published."""
         self.live = False
-        self.ended = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -138,10 +145,17 @@ class Hub:
         """Send a thread's events after `after`, then `live`, then events as they happen. The caller has authorised it.
 
         A subscription of the same thread that the connection has already is replaced.
+
+        Raises:
+            LimitReached: the connection follows too many threads.
         """
         self.unsubscribe(connection, thread_id)
         if connection.id not in self._connections:
             return
+        if len(connection.subscriptions) >= SUBSCRIPTIONS:
+            raise LimitReached(
+                f"One connection follows at most {SUBSCRIPTIONS} threads.", hint="Unsubscribe from some."
+            )
         subscription = Subscription(connection, thread_id, after)
         connection.subscriptions[thread_id] = subscription
         if thread_id not in self._thread_stops:
@@ -155,7 +169,6 @@ class Hub:
         subscription = connection.subscriptions.pop(thread_id, None)
         if subscription is None:
             return
-        subscription.ended = True
         if subscription.task is not None:
             subscription.task.cancel()
         followers = self._threads[thread_id]
@@ -166,36 +179,54 @@ class Hub:
         metrics.subscriptions.dec()
 
     def _start(self, subscription: Subscription) -> None:
-        subscription.live = False
+        subscription.live = subscription.again = False
         subscription.newest = 0
         subscription.task = asyncio.create_task(self._catch_up(subscription))
 
     async def _catch_up(self, subscription: Subscription) -> None:
         """Write what the log has, until there is nothing that was stored and not written; then the reader is live."""
-        connection, thread_id = subscription.connection, subscription.thread_id
+        connection = subscription.connection
         try:
-            while True:
-                page = await self._log.read(thread_id, subscription.last)
-                if page.events:
-                    connection.transport.write(b"".join([text_frame(wire) for _, _, wire in page.events]))
-                    subscription.last = page.events[-1][0]
-                    async with asyncio.timeout(STALL_SECONDS):
-                        await connection.transport.drained()
-                elif subscription.newest <= subscription.last:
-                    break
-            # Nothing is awaited between this check and `live`, so nothing can be published unseen in between.
-            connection.send(Live(thread_id=thread_id, seq=subscription.last))
+            while await self._replay_page(subscription):
+                pass
+            # Nothing is awaited between the last check and `live`, so nothing can be published unseen in between.
+            connection.send(Live(thread_id=subscription.thread_id, seq=subscription.last))
             subscription.live = True
-        except TimeoutError:
-            self._resync(subscription)
-        except NetraError as error:
-            connection.send(ErrorFrame(code=error.code, message=error.message, hint=error.hint, thread_id=thread_id))
+        except NotFound:  # deleted meanwhile; `thread_changed` says so
             subscription.task = None
-            self.unsubscribe(connection, thread_id)
+            self.unsubscribe(connection, subscription.thread_id)
+        except (TimeoutError, Unavailable):
+            subscription.task = None
+            self._resync(subscription)
         except Exception:
-            log.exception("replay failed", thread_id=thread_id)
+            log.exception("replay failed", thread_id=subscription.thread_id)
             subscription.task = None
             self._resync(subscription)
+
+    async def _replay_page(self, subscription: Subscription) -> bool:
+        """Write the next page of the log. Returns whether there is more to read."""
+        transport = subscription.connection.transport
+        async with subscription.connection.replaying:
+            subscription.again = False
+            page = await self._read(subscription)
+            if page.events:
+                transport.write(b"".join([text_frame(wire) for _, _, wire in page.events]))
+                subscription.last = page.events[-1][0]
+                metrics.events_delivered.inc(len(page.events))
+                async with asyncio.timeout(STALL_SECONDS):
+                    await transport.drained()
+        return page.more or subscription.again or subscription.newest > subscription.last
+
+    async def _read(self, subscription: Subscription) -> Page:
+        """The next page. The reader is owed it, so a database that is away is asked again for a while."""
+        give_up = asyncio.get_running_loop().time() + STALL_SECONDS
+        while True:
+            try:
+                return await self._log.read(subscription.thread_id, subscription.last, max_bytes=PAGE_BYTES)
+            except Unavailable:
+                if asyncio.get_running_loop().time() > give_up:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _resync(self, subscription: Subscription) -> None:
         metrics.resyncs.inc()
@@ -207,9 +238,12 @@ class Hub:
         followers = self._threads.get(published.thread_id)
         if not followers:
             return
-        if not published.events:  # the thread was deleted; `thread_changed` says so
+        if not published.events:  # deleted, or a commit whose outcome is not known: the log has the truth
             for subscription in tuple(followers):
-                self.unsubscribe(subscription.connection, subscription.thread_id)
+                if subscription.live:
+                    self._start(subscription)
+                else:
+                    subscription.again = True
             return
         first_seq, first_prev, _ = published.events[0]
         last_seq = published.events[-1][0]

@@ -61,8 +61,8 @@ class SocketProtocol(WSProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._drained_callback: Callable[[], None] | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
         self.on_lost: Callable[[], None] | None = None
-        self.farewell: bytes = b""
 
     def handle_connect(self, event: wsproto.events.Request) -> None:
         super().handle_connect(event)
@@ -70,9 +70,21 @@ class SocketProtocol(WSProtocol):
         extensions[EXTENSION] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         super().connection_lost(exc)
         if self.on_lost is not None:
             self.on_lost()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing():
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        """Closing waits until everything unsent is sent; a peer that does not read must not keep it for ever."""
+        if self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def write(self, frames: bytes) -> None:
         if self.handshake_complete and not self.close_sent and not self.transport.is_closing():
@@ -103,15 +115,20 @@ class SocketProtocol(WSProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = asyncio.get_running_loop().call_later(self.close_timeout, self.transport.close)
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        self._end_soon()
 
     def keepalive_timeout(self) -> None:
         self.pong_timer = None
+        if self.read_paused and self.writable.is_set():
+            # It is we who do not read, because a command is being carried out; the answer may wait in the kernel.
+            assert self.ping_timeout is not None
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            return
         self.pending_ping_payload = None
         self.close(HEARTBEAT_MISSED, "heartbeat missed")
         self.transport.close()
 
     def shutdown(self) -> None:
-        if self.handshake_complete:
-            self.write(self.farewell)
         super().shutdown()
+        self._end_soon()
