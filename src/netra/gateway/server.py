@@ -22,64 +22,86 @@ HEAD_BYTES = 64 * 1024
 """Most bytes of a request's head."""
 
 
-def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:  # noqa: C901  # a class closed over its settings
-    """uvicorn's HTTP protocol with a deadline for heads and a cap of connections per address."""
-    open_connections: Counter[str] = Counter()
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with a deadline for heads, one for the rest of bodies nobody reads, and a cap of
+    connections per address. `http_protocol` makes the class that uvicorn instantiates.
+    """
 
-    class HttpProtocol(HttpToolsProtocol):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self._head_timer: asyncio.TimerHandle | None = None
-            self._head_bytes = 0
-            self._address = ""
+    settings: Settings
+    open_connections: Counter[str]
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._address = self.client[0] if self.client else ""
-            open_connections[self._address] += 1
-            if open_connections[self._address] > settings.sockets_per_address:
-                transport.abort()
-                return
-            self._await_head()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_body = False
+        self._address = ""
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._head_arrived()
-            self._release()
-            super().connection_lost(exc)
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self.open_connections[self._address] += 1
+        full = self.open_connections[self._address] > self.settings.sockets_per_address
+        if full and self._address not in self.settings.trusted_proxies:  # many people come from a proxy's address
+            transport.abort()
+            return
+        self._set_deadline(self.settings.header_seconds)
 
-        def _release(self) -> None:
-            open_connections[self._address] -= 1
-            if open_connections[self._address] <= 0:
-                del open_connections[self._address]
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        self._release()
+        super().connection_lost(exc)
 
-        def data_received(self, data: bytes) -> None:
-            if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
-                self._await_head()
-            self._head_bytes += len(data)
-            super().data_received(data)
-            if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
-                self.transport.abort()
+    def _release(self) -> None:
+        self.open_connections[self._address] -= 1
+        if self.open_connections[self._address] <= 0:
+            del self.open_connections[self._address]
 
-        def handle_websocket_upgrade(self) -> None:
-            super().handle_websocket_upgrade()
-            protocol = self.transport.get_protocol()
-            if isinstance(protocol, SocketProtocol):
-                protocol.on_lost = self._release  # the connection lives on, under another protocol
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_body:
+            # While the application reads the body, the guard watches it. The rest of one that was answered early is
+            # thrown away, though not for ever.
+            if self._deadline is None and self.cycle.response_complete:
+                self._set_deadline(self.settings.body_seconds)
+        elif self._deadline is not None and self._head_bytes > HEAD_BYTES:
+            self.transport.abort()
 
-        def on_headers_complete(self) -> None:
-            self._head_arrived()
-            super().on_headers_complete()
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, SocketProtocol):
+            protocol.on_lost = self._release  # the connection lives on, under another protocol
 
-        def _await_head(self) -> None:
-            self._head_bytes = 0
-            self._head_timer = self.loop.call_later(settings.header_seconds, self.transport.abort)
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._deadline is None:
+            self._set_deadline(self.settings.header_seconds)
 
-        def _head_arrived(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+    def on_headers_complete(self) -> None:
+        self._clear_deadline()
+        self._in_body = True
+        super().on_headers_complete()
 
-    return HttpProtocol
+    def on_message_complete(self) -> None:
+        self._clear_deadline()
+        self._in_body = False
+        super().on_message_complete()
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def http_protocol(settings: Settings) -> type[HttpProtocol]:
+    """`HttpProtocol` for one server."""
+    return type("HttpProtocol", (HttpProtocol,), {"settings": settings, "open_connections": Counter()})
 
 
 class Server(uvicorn.Server):
