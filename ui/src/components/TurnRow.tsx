@@ -1,6 +1,6 @@
 /** A question and its answer: bubble, run card, approvals, Markdown, and what can be done with the answer. */
 import { memo, useEffect, useMemo, useRef, useState } from "react";
-import { blobText } from "../core/api.ts";
+import { blobValue } from "../core/api.ts";
 import { chartsOf, suggestionsOf } from "../core/chart.ts";
 import type { Pending } from "../core/client.ts";
 import { bytes, duration, plural } from "../core/format.ts";
@@ -96,9 +96,9 @@ function Queued({ since, offset, position }: { readonly since: number; readonly 
 function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; readonly run: Run; readonly last: boolean; readonly offset: number; readonly actions: TurnActions }) {
   const running = run.status === "running";
   const title = useAgentTitle(run.agent);
-  const text = useBlob(run.textBlob?.$blob ?? null) ?? run.text;
-  const resultText = useBlob(isBlob(run.result) ? run.result.$blob : null);
-  const result = useMemo(() => (resultText === null ? run.result : parseJson(resultText)), [run.result, resultText]);
+  const whole = useBlob(run.textBlob?.$blob ?? null);
+  const text = typeof whole === "string" ? whole : run.text;
+  const result = useBlob(isBlob(run.result) ? run.result.$blob : null) ?? run.result;
   const charts = useMemo(() => chartsOf(result), [result]);
   const suggestions = last && !running ? suggestionsOf(result) : [];
   const waiting = run.steps.filter((step): step is ApprovalStep => step.kind === "approval" && step.status === "running");
@@ -234,30 +234,22 @@ function Ending({ run, onAgain }: { readonly run: Run; readonly onAgain: (() => 
   );
 }
 
-/** The text behind a blob reference; null until it is here. */
-function useBlob(id: string | null): string | null {
+/** The value behind a blob reference; null until it is here. */
+function useBlob(id: string | null): unknown {
   const app = useApp();
-  const [text, setText] = useState<string | null>(null);
+  const [value, setValue] = useState<unknown>(null);
   const failed = useRef(app.failed);
   failed.current = app.failed;
   useEffect(() => {
     if (id === null) return;
     let gone = false;
-    blobText(id).then(
-      (value) => !gone && setText(value),
+    blobValue(id).then(
+      (found) => !gone && setValue(found),
       (error: unknown) => !gone && failed.current(error),
     );
     return () => {
       gone = true;
     };
   }, [id]);
-  return id === null ? null : text;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+  return id === null ? null : value;
 }

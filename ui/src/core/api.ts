@@ -136,13 +136,9 @@ export const api = {
   deleteThread: (thread: string) => call<void>("DELETE", `/api/threads/${id(thread)}`, undefined, { keepalive: true }),
 };
 
-/** The bytes behind a `BlobRef`, as text. */
-export async function blobText(blob: string): Promise<string> {
-  const response = await fetch(`/api/blobs/${id(blob)}`, { credentials: "same-origin" }).catch(() => null);
-  if (!response) throw new Problem(0, "unreachable", UNREACHABLE);
-  const text = await response.text();
-  if (!response.ok) throw problemOf(response.status, text, null);
-  return text;
+/** The value behind a `BlobRef`. */
+export async function blobValue(blob: string): Promise<unknown> {
+  return call<unknown>("GET", `/api/blobs/${id(blob)}`);
 }
 
 /** An agent's sample file, to try it without data of one's own. */
