@@ -70,6 +70,7 @@ class NetraOptimizer:
 
     async def run(self, ctx: RunContext) -> Answer:
         """Answers one message."""
+        await asyncio.to_thread(_import_everything)
         from netra.agents.optimizer.records import Cancelled
         from netra.agents.optimizer.workspace import Workspace
 
@@ -391,3 +392,8 @@ def _follow_ups(plan: Plan) -> list[str]:
     if not plan.price_as:
         return []
     return [f"Price it as {each}" for each in ("gpt-4o-mini", "claude-haiku-5-5", "gpt-6-sol") if each != plan.price_as]
+
+
+def _import_everything() -> None:
+    """Imports what this package works with: a second or so the first time, which must not hold up the event loop."""
+    from netra.agents.optimizer import findings, pricing, report, savings, workspace  # noqa: F401
