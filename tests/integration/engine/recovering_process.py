@@ -55,7 +55,7 @@ async def main(database_url: str, data_dir: Path) -> None:
     """Work until the process is told to end."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with workbench(database_url, data_dir, [make_agent(data_dir)]):
+    async with workbench(database_url, data_dir, [make_agent(data_dir)], run_attempts=2):
         print("started", flush=True)
         await stop.wait()
     print("stopped", flush=True)
