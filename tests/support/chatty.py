@@ -26,12 +26,18 @@ async def talk(ctx: RunContext) -> str:
     return f"said {count}"
 
 
-@agent(title="Flood", description="`200 8000` thinks 200 thoughts of 8,000 characters.")
+@agent(title="Flood", description="`200 8000` thinks 200 thoughts of 8,000 characters; `200 8000 singly` one by one.")
 async def flood(ctx: RunContext) -> str:
     """Events that stay in the log, as many and as large as the message says."""
-    count, size = (int(word) for word in ctx.message.content.split()[:2])
-    for number in range(count):
-        await ctx.think(f"{number}:".ljust(size, "x"))
+    words = ctx.message.content.split()
+
+    async def stored() -> None:
+        """A tool runs only after what was said before it is stored."""
+
+    for number in range(int(words[0])):
+        await ctx.think(f"{number}:".ljust(int(words[1]), "x"))
+        if "singly" in words:
+            await ctx.tool(stored, name="stored")
     return "flooded"
 
 

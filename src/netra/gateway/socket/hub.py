@@ -259,11 +259,11 @@ class Hub:
             transport = subscription.connection.transport
             if transport.unsent > self._limit:
                 self._resync(subscription)
-            elif first_prev <= subscription.last < first_seq:
+            elif first_prev <= subscription.last < first_seq and len(whole) <= self._limit:
                 transport.write(whole)
                 subscription.last = last_seq
                 delivered += len(frames)
-            else:  # the bus lost or repeated something; the log has it
+            else:  # more than may be unsent at once, or the bus lost or repeated something: the log has it, in pages
                 self._start(subscription)
         metrics.events_delivered.inc(delivered)
 
