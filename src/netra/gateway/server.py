@@ -63,7 +63,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_body:
             # While the application reads the body, the guard watches it. The rest of one that was answered early is
             # thrown away, though not for ever.
-            if self._deadline is None and self.cycle.response_complete:
+            if self._deadline is None and self.cycle is not None and self.cycle.response_complete:
                 self._set_deadline(self.settings.body_seconds)
         elif self._deadline is not None and self._head_bytes > HEAD_BYTES:
             self.transport.abort()
@@ -82,8 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._clear_deadline()
-        self._in_body = True
         super().on_headers_complete()
+        self._in_body = True
 
     def on_message_complete(self) -> None:
         self._clear_deadline()

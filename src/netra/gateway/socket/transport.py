@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import wsproto
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from wsproto.connection import ConnectionState
 
 EXTENSION = "netra.transport"
 HEARTBEAT_MISSED = 4408
@@ -80,6 +81,12 @@ class SocketProtocol(WSProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             self._end_soon()
+
+    def handle_close(self, event: wsproto.events.CloseConnection) -> None:
+        if not self.close_sent and self.conn.state is ConnectionState.OPEN:
+            # Not the peer's close but its breach of the protocol, which RFC 6455 (7.1.7) has us name.
+            self.transport.write(self.conn.send(wsproto.events.CloseConnection(code=event.code, reason=event.reason)))
+        super().handle_close(event)
 
     def _end_soon(self) -> None:
         """Closing waits until everything unsent is sent; a peer that does not read must not keep it for ever."""
