@@ -87,7 +87,7 @@ class AccessTokens:
             raise NotAuthenticated(_REFUSED)
         try:
             decoded = jwt.decode(token, self._signing_key, algorithms=[ALGORITHM])
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             # Not only JoseError: the library parses the head before it has checked the signature.
             raise NotAuthenticated(_REFUSED) from None
         return self._checked(decoded.header, decoded.claims)

@@ -36,6 +36,13 @@ async def test_accounts_that_do_not_exist_are_limited_alike(install: Install) ->
         assert [await guess(client, email) for _ in range(5)] == [401, 401, 401, 429, 429], email
 
 
+async def test_the_right_password_of_a_disabled_account_is_a_failure_too(install: Install) -> None:
+    installation = await install(login_attempts=2)
+    await installation.identity.disable(await installation.user())
+    client = installation.client()
+    assert [await guess(client, "ada@example.com", PASSWORD) for _ in range(3)] == [401, 401, 429]
+
+
 async def test_an_address_can_try_only_so_many_accounts(install: Install) -> None:
     installation = await install(login_attempts=2)
     await installation.user()

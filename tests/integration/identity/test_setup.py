@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from netra.errors import Forbidden
+
 from .conftest import PASSWORD, Install, Installation
 
 BODY = {"email": "root@example.com", "password": PASSWORD, "name": "Root"}
@@ -65,6 +67,15 @@ async def test_an_administrator_made_elsewhere_closes_the_setup(installation: In
     body = {**BODY, "token": installation.identity.setup_token}
     assert (await installation.client().post("/api/auth/setup", json=body)).status_code == 403
     assert (await installation.client().get("/api/me")).json()["setup_required"] is False
+
+
+async def test_an_administrator_made_while_the_token_is_redeemed_closes_the_setup(installation: Installation) -> None:
+    token = installation.identity.setup_token
+    assert token is not None
+    await installation.identity._setup.check(token)
+    await installation.user("cli@example.com", roles=("admin",))
+    with pytest.raises(Forbidden):
+        await installation.identity._setup.redeem(token, "root@example.com", "Root", "hash")
 
 
 async def test_a_bad_form_does_not_use_the_token_up(installation: Installation) -> None:

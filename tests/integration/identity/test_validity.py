@@ -52,6 +52,15 @@ async def test_what_the_command_line_does_is_noticed_by_the_server(install: Inst
     assert server.revoked == []
 
 
+async def test_a_password_changed_at_one_server_ends_sockets_at_another(install: Install) -> None:
+    server, elsewhere = await install(), await install()
+    await server.user()
+    cookie, bearer, personal = await principals_of(server, "ada@example.com")
+    assert await server.identity.still_valid_many([cookie, bearer, personal]) == [True] * 3
+    await elsewhere.identity.change_password(cookie, PASSWORD, "another good long password")
+    assert await server.identity.still_valid_many([cookie, bearer, personal]) == [True, False, True]
+
+
 async def test_credentials_end_by_themselves(install: Install) -> None:
     installation = await install(session_days=1)
     await installation.user()
