@@ -64,10 +64,19 @@ def open_chat(
 
     from support.chat_page import ChatPage
 
-    def open_page(account: Account, path: str = "/chat", *, base_url: str | None = None, **options: object) -> ChatPage:
+    def open_page(
+        account: Account,
+        path: str = "/chat",
+        *,
+        base_url: str | None = None,
+        size: tuple[int, int] | None = None,
+        **options: object,
+    ) -> ChatPage:
         context = new_context(**options)
         sign_in_context(context, account, base_url)
         chat = ChatPage(context.new_page())
+        if size is not None:
+            chat.page.set_viewport_size({"width": size[0], "height": size[1]})
         chat.page.goto(f"{base_url or account.base_url}{path}")
         if path.startswith("/chat"):
             expect(chat.composer).to_be_visible()

@@ -1,4 +1,4 @@
-"""The page as a person uses it: what they see is found by role and label, what they do is named after what it is for."""
+"""The page as a person uses it: what they see is found by role and label, what they do is named after its purpose."""
 
 from __future__ import annotations
 

@@ -87,6 +87,8 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
     };
   }, [threads, threadId, lastSeq]);
 
+  // Of the thread in the address, not of the one the client is about to leave: the composer is there to take the focus.
+  const missing = state.missing && state.thread?.threadId === threadId;
   const turns = state.thread?.turns ?? [];
   const lastAgent = turns.findLast((turn) => turn.run !== null)?.run?.agent ?? summary?.agent ?? null;
   const agentName = chosenAgent ?? lastAgent ?? agents?.default ?? null;
@@ -188,7 +190,7 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
           )}
         </header>
         <main className="main" data-blank={blank}>
-          {state.missing ? (
+          {missing ? (
             <div className="empty">
               <h2 className="empty-title">This thread does not exist</h2>
               <p className="empty-words">It may have been deleted, or the address is wrong.</p>
@@ -203,7 +205,7 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
           ) : (
             <Conversation state={state} onDetails={setDetailsOf} onAgain={onAgain} />
           )}
-          {!state.missing && <Composer key={threadId ?? "new"} ref={composer} state={state} threadId={threadId} agent={agent} onAgent={setChosenAgent} />}
+          {!missing && <Composer key={threadId ?? "new"} ref={composer} state={state} threadId={threadId} agent={agent} onAgent={setChosenAgent} />}
         </main>
         {dragging && (
           <div className="drop" aria-hidden="true">
