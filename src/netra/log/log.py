@@ -98,10 +98,13 @@ _known = select(events.c.key, events.c.seq).where(
 )
 _insert = Prepared(insert(events), [column.name for column in events.columns])
 _advance = Prepared(update(threads).where(threads.c.id == bindparam("thread")).values(last_seq=bindparam("seq")))
-_nearest = select(func.max(events.c.seq)).where(
-    events.c.thread_id == bindparam("thread"), events.c.seq <= bindparam("seq_after")
+_last = Prepared(select(threads.c.last_seq).where(threads.c.id == bindparam("thread")))
+_nearest = Prepared(
+    select(func.max(events.c.seq)).where(
+        events.c.thread_id == bindparam("thread"), events.c.seq <= bindparam("seq_after")
+    )
 )
-_page = (
+_page = Prepared(
     select(events.c.seq, events.c.body)
     .where(events.c.thread_id == bindparam("thread"), events.c.seq > bindparam("seq_after"))
     .order_by(events.c.seq)
@@ -157,7 +160,7 @@ class Transaction:
         # unless this very transaction has just removed it.
         prev = last
         if entries and self._compacted:
-            prev = connection.execute(_nearest, {"thread": thread_id, "seq_after": last}).scalar() or 0
+            prev = _nearest.scalar(connection, {"thread": thread_id, "seq_after": last}) or 0
         for entry in entries:
             if entry.key in known:
                 continue
@@ -317,29 +320,7 @@ class ThreadLog:
         Raises:
             NotFound: there is no such thread.
         """
-        async with self._database.read() as connection:
-            last = (
-                await connection.execute(select(threads.c.last_seq).where(threads.c.id == thread_id))
-            ).scalar_one_or_none()
-            if last is None:
-                raise NotFound("There is no such thread.")
-            if after >= last:
-                return Page([], last)
-            prev = (await connection.execute(_nearest, {"thread": thread_id, "seq_after": after})).scalar() or 0
-            placed: Placed = []
-            size, seq = 0, after
-            while len(placed) < limit and (max_bytes is None or size < max_bytes):
-                most = limit if max_bytes is None else min(CHUNK, limit - len(placed))
-                rows = (await connection.execute(_page, {"thread": thread_id, "seq_after": seq, "most": most})).all()
-                for seq, body in rows:
-                    placed.append((seq, prev, place(body, seq, prev)))
-                    prev = seq
-                    size += len(body)
-                    if max_bytes is not None and size >= max_bytes:
-                        break
-                if len(rows) < most:
-                    break
-        return Page(placed, last)
+        return await self._database.query(lambda connection: _read(connection, thread_id, after, limit, max_bytes))
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Placed]:
         """Everything after `after`, then everything that happens, for ever; in order, without gap or repetition.
@@ -398,3 +379,26 @@ class ThreadLog:
                     yield batch
         finally:
             stop()
+
+
+def _read(connection: Connection, thread_id: str, after: int, limit: int, max_bytes: int | None) -> Page:
+    last = _last.scalar(connection, {"thread": thread_id})
+    if last is None:
+        raise NotFound("There is no such thread.")
+    if after >= last:
+        return Page([], last)
+    prev = _nearest.scalar(connection, {"thread": thread_id, "seq_after": after}) or 0
+    placed: Placed = []
+    size, seq = 0, after
+    while len(placed) < limit and (max_bytes is None or size < max_bytes):
+        most = limit if max_bytes is None else min(CHUNK, limit - len(placed))
+        rows = _page.all(connection, {"thread": thread_id, "seq_after": seq, "most": most})
+        for seq, body in rows:
+            placed.append((seq, prev, place(body, seq, prev)))
+            prev = seq
+            size += len(body)
+            if max_bytes is not None and size >= max_bytes:
+                break
+        if len(rows) < most:
+            break
+    return Page(placed, last)

@@ -7,8 +7,10 @@ never answers "database is locked" to its own server.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,8 @@ from .writer import Writer
 
 T = TypeVar("T")
 
+QUERY_THREADS = 4
+"""Threads for `Database.query`; more would only take turns."""
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another process, such as the command line, to release the file."""
 
@@ -63,6 +67,16 @@ def sync_engine(url: URL, **options: Any) -> Engine:
     return create_engine(url, **options)
 
 
+def _query_engine(url: URL, size: int) -> Engine:
+    pool = {"pool_size": size, "max_overflow": 0}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"check_same_thread": False}, **pool)
+        _prepare_sqlite(engine, "BEGIN", read_only=True)
+        return engine
+    engine = create_engine(url, pool_pre_ping=True, **pool)
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
@@ -93,6 +107,8 @@ class Database:
         self.url = parse_url(url)
         self._read_connections = read_connections
         self._readers: AsyncEngine | None = None
+        self._queries: Engine | None = None
+        self._query_threads: ThreadPoolExecutor | None = None
         self._writer: Writer | None = None
 
     @property
@@ -119,13 +135,22 @@ class Database:
         writer = Writer(sync_engine(self.url, pool_size=1, max_overflow=0, pool_pre_ping=self.dialect != "sqlite"))
         await writer.start()
         self._readers, self._writer = engine, writer
+        threads = min(QUERY_THREADS, self._read_connections)
+        self._queries = _query_engine(self.url, threads)
+        self._query_threads = ThreadPoolExecutor(threads, thread_name_prefix="netra-query")
 
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection. Safe to call twice."""
         writer, self._writer = self._writer, None
         readers, self._readers = self._readers, None
+        queries, self._queries = self._queries, None
+        threads, self._query_threads = self._query_threads, None
         if writer is not None:
             await writer.stop()
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        if queries is not None:
+            queries.dispose()
         if readers is not None:
             await readers.dispose()
 
@@ -141,6 +166,28 @@ class Database:
         try:
             async with self._readers.connect() as connection:
                 yield connection
+        except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
+            raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
+
+    async def query(self, work: Callable[[Connection], T]) -> T:
+        """Run short reads in a thread, in one transaction that sees one state of the data.
+
+        Everything `work` asks costs one trip to a thread, where `read` makes several for each statement. For what is
+        asked often and answered at once; a long search would keep others waiting.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        engine, threads = self._queries, self._query_threads
+        if engine is None or threads is None:
+            raise Unavailable("The database is not open.")
+
+        def run() -> T:
+            with engine.connect() as connection, connection.begin():
+                return work(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, run)
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
