@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -210,5 +212,8 @@ def _sqlite(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        if sqlite3.sqlite_version_info < (3, 42):
+            # DBOS takes it for granted on Python 3.12; Debian 12 has an older SQLite, which answers NULL.
+            connection.create_function("unixepoch", 1, lambda _subsec: round(time.time(), 3))
 
     return engine
