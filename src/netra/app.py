@@ -233,6 +233,9 @@ class Netra:
             except NetraError as error:
                 log.warning("recheck failed", error=error.code)
                 continue
+            except Exception:
+                log.exception("recheck failed")  # the next one may succeed; without any, a revocation is never noticed
+                continue
             self._disconnect({principal for principal, good in zip(principals, valid, strict=True) if not good})
 
 
