@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         default_factory=list, description="Further origins whose pages may call the API with CORS. Empty: none."
     )
     trusted_proxies: list[str] = Field(
-        default_factory=list, description="Addresses of proxies whose X-Forwarded-For and -Proto are believed."
+        default_factory=list, description="Addresses or networks of proxies whose X-Forwarded-For is believed."
     )
     data_dir: Path = Field(Path("netra-data"), description="Directory for the database, files and keys.")
     database_url: str | None = Field(
@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     allow_registration: bool = Field(False, description="Whether anybody may create an account.")
     access_token_seconds: int = Field(900, ge=60, le=900, description="Life of an access token.")
     session_days: float = Field(30, gt=0, le=365, description="Life of a login that is not used.")
-    login_attempts: int = Field(10, ge=1, description="Failed sign-ins per account and address within 15 minutes.")
+    login_attempts: int = Field(
+        10, ge=1, description="Failed sign-ins of an account within 15 minutes; an address has five times as many."
+    )
     password_workers: int = Field(2, ge=1, le=32, description="Threads that hash passwords.")
 
     # Agents
