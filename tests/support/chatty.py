@@ -12,7 +12,7 @@ async def talk(ctx: RunContext) -> str:
     """`count size [tools]`: streams, uses a tool now and then, and answers with the count."""
     words = ctx.message.content.split()
     count, size = int(words[0]), int(words[1])
-    every = max(1, count // int(words[2])) if len(words) > 2 else 0
+    every = max(1, count // int(words[2])) if len(words) > 2 and words[2].isdigit() else 0
 
     async def work(number: int) -> int:
         await asyncio.sleep(0)
