@@ -146,9 +146,11 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   const closeDetails = (): void => setDetailsOf(null);
   return (
     <div className="shell" data-details={details !== null && isWide}>
-      <a className="skip" href="#composer" onClick={(event) => { event.preventDefault(); composer.current?.focus(); }}>
-        Skip to message box
-      </a>
+      {!missing && (
+        <a className="skip" href="#composer" onClick={(event) => { event.preventDefault(); composer.current?.focus(); }}>
+          Skip to message box
+        </a>
+      )}
       {isWide && sidebar}
       <div
         className="stage"
@@ -223,7 +225,7 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
       )}
       {details !== null && !isWide && (
         <Dialog title="Run details" className="sheet" onClose={closeDetails}>
-          <RunDetails run={details} offset={state.clockOffset} onClose={closeDetails} />
+          <RunDetails run={details} offset={state.clockOffset} />
         </Dialog>
       )}
       {drawer && !isWide && (

@@ -7,7 +7,8 @@ import { CloseIcon } from "./icons.tsx";
 import { Timeline, Value } from "./Timeline.tsx";
 import { outcome } from "./TurnRow.tsx";
 
-export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose: () => void }) {
+/** Without `onClose` it stands in a dialog, which has the heading and the button of its own. */
+export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose?: () => void }) {
   const title = useAgentTitle(run.agent);
   const facts: ReadonlyArray<readonly [string, string]> = [
     ["Agent", title],
@@ -22,12 +23,14 @@ export function RunDetails({ run, offset, onClose }: { readonly run: Run; readon
   ];
   return (
     <div className="details">
-      <div className="details-head">
-        <h2>Run details</h2>
-        <IconButton label="Close details" onClick={onClose}>
-          <CloseIcon />
-        </IconButton>
-      </div>
+      {onClose && (
+        <div className="details-head">
+          <h2>Run details</h2>
+          <IconButton label="Close details" onClick={onClose}>
+            <CloseIcon />
+          </IconButton>
+        </div>
+      )}
       <div className="details-body">
         <dl className="facts">
           {facts.map(([name, value]) => (

@@ -211,7 +211,7 @@ export function Value({ label, value }: { readonly label: string; readonly value
         <span>{label}</span>
         <CopyButton text={() => (typeof value === "string" ? value : JSON.stringify(value, null, 2))} />
       </div>
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <pre tabIndex={0} role="group" aria-label={label}>
         {pretty(value)}
       </pre>
     </div>

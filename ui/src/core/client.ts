@@ -84,6 +84,7 @@ export class Client {
   #listeners = new Set<() => void>();
   #queue: ThreadEvent[] = [];
   #flushing = false;
+  #begun: string | null = null;
   #live = false;
   #resumedAt: number | null = null;
   #applied = 0;
@@ -313,7 +314,8 @@ export class Client {
     const outbox = settle(this.state.outbox, fresh, thread);
     if (outbox !== this.state.outbox) this.#around.saveOutbox(outbox);
     if (fresh.length > 0) this.#set({ thread, stopping, outbox });
-    if (this.#live) for (const event of fresh) this.#around.onLiveEvent(event);
+    // In a thread that this page has just begun everything is news, also what came before the subscription was answered.
+    if (this.#live || thread.threadId === this.#begun) for (const event of fresh) this.#around.onLiveEvent(event);
     if (missing && !this.#asking) {
       this.stats.gaps++;
       this.#live = false;
@@ -324,6 +326,7 @@ export class Client {
   #reachedHead(): void {
     this.#flush();
     this.#live = true;
+    this.#begun = null;
     this.#asking = false;
     const before = this.#resumedAt;
     this.#resumedAt = null;
@@ -396,7 +399,10 @@ export class Client {
         ? this.state.outbox.filter((each) => each.id !== id)
         : this.state.outbox.map((each) => (each.id === id ? acked : each)),
     );
-    if (created) this.#around.onThreadCreated(threadId, acked);
+    if (created) {
+      this.#begun = threadId;
+      this.#around.onThreadCreated(threadId, acked);
+    }
   }
 
   #patchPending(id: string, change: Partial<Pending>): void {

@@ -53,8 +53,8 @@ for (const rule of ["th_open", "td_open"]) {
   };
 }
 
-// A wide table scrolls in its own region, not with the page.
-parser.renderer.rules.table_open = () => '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table>\n';
+// A wide table scrolls by itself, not with the page. A group, not a region: a long answer would be full of landmarks.
+parser.renderer.rules.table_open = () => '<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table>\n';
 parser.renderer.rules.table_close = () => "</table></div>\n";
 
 parser.renderer.rules.fence = (tokens, index) => {
@@ -74,7 +74,7 @@ function codeBlock(content: string, language: string): string {
     `<div class="code"><div class="code-bar"><span class="code-language">${escape(label)}</span>` +
     '<button type="button" class="code-button" data-action="wrap" aria-pressed="false">Wrap</button>' +
     '<button type="button" class="code-button" data-action="copy">Copy</button></div>' +
-    `<pre tabindex="0" role="region" aria-label="${escape(label)} code"><code>${code}</code></pre></div>\n`
+    `<pre tabindex="0" role="group" aria-label="${escape(label)} code"><code>${code}</code></pre></div>\n`
   );
 }
 
