@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request, expect
@@ -12,12 +13,12 @@ from support.accounts import Account
 from support.chat_page import ChatPage
 from support.payloads import MARKUP, PAYLOADS
 
-# What no content may ever make: elements that run or fetch something, handlers, inline styles, links with other schemes.
+# What no content may make: elements that run or fetch something, handlers, inline styles, links with other schemes.
 INSPECT = """() => ({
     ran: window.pwn ?? null,
     elements: [...document.querySelectorAll(
-        'main img, main script, main iframe, main form:not(:has(textarea)), main style, main link, main base, main math,'
-        + 'main object, main embed, main details, nav img, nav script, header img, header script'
+        'main img, main script, main iframe, main form:not(:has(textarea)), main style, main link, main base,'
+        + 'main math, main object, main embed, main details, nav img, nav script, header img, header script'
     )].map(each => each.outerHTML.slice(0, 120)),
     handlers: [...document.querySelectorAll('body *')].filter(
         each => [...each.attributes].some(attribute => attribute.name.startsWith('on'))
@@ -33,20 +34,18 @@ CLEAN: dict[str, object] = {"ran": None, "elements": [], "handlers": [], "styles
 
 
 @pytest.fixture
-def guarded(chat: ChatPage) -> ChatPage:
-    """The page; a dialog or a request to another host fails the test at once."""
-    own = chat.page.url.split("/chat")[0]
-    elsewhere: list[str] = []
+def elsewhere(chat: ChatPage) -> Iterator[None]:
+    """A request to another host, or a dialog, fails the test."""
+    seen: list[str] = []
 
     def check(request: Request) -> None:
-        if not request.url.startswith((own, own.replace("http", "ws", 1), "data:", "blob:")):
-            elsewhere.append(request.url)
+        if urlsplit(request.url).netloc != urlsplit(chat.page.url).netloc:
+            seen.append(request.url)
 
     chat.page.on("request", check)
-    chat.page.on("dialog", lambda dialog: elsewhere.append(f"dialog {dialog.message}"))
-    chat.page.on("close", lambda _: None)
-    chat.elsewhere = elsewhere  # type: ignore[attr-defined]
-    return chat
+    chat.page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    yield
+    assert not seen
 
 
 def clean(page: Page) -> None:
@@ -54,37 +53,38 @@ def clean(page: Page) -> None:
     assert page.evaluate(INSPECT) == CLEAN
 
 
-def test_an_agent_that_attacks_the_page_shows_its_attacks_as_text(guarded: ChatPage) -> None:
-    guarded.ask("attack", agent="Hostile")
-    answer = guarded.answered(1)
+@pytest.mark.usefixtures("elsewhere")
+def test_an_agent_that_attacks_the_page_shows_its_attacks_as_text(chat: ChatPage) -> None:
+    chat.ask("attack", agent="Hostile")
+    answer = chat.answered(1)
     expect(answer).to_contain_text(f"Payload {len(PAYLOADS) - 1}")
     expect(answer).to_contain_text(PAYLOADS[0])
-    card = guarded.open_run()
-    for step in card.get_by_role("button", expanded=False).all():
-        step.click()
+    card = chat.open_run()
+    folded = card.get_by_role("button", expanded=False)
+    while folded.count():
+        folded.first.click()
     expect(card).to_contain_text(MARKUP)
     figure = answer.get_by_role("figure").last
     figure.scroll_into_view_if_needed()
     expect(figure).to_contain_text(MARKUP)
-    clean(guarded.page)
+    clean(chat.page)
     figure.get_by_role("button", name="View as table").click()
     answer.get_by_role("button", name="Details").click()
-    expect(guarded.page.get_by_role("complementary", name="Run details")).to_be_visible()
-    clean(guarded.page)
-    expect(guarded.page.get_by_role("list", name="Suggested next messages")).to_contain_text(MARKUP)
-    assert guarded.elsewhere == []  # type: ignore[attr-defined]
+    expect(chat.page.get_by_role("complementary", name="Run details")).to_be_visible()
+    clean(chat.page)
+    expect(chat.page.get_by_role("list", name="Suggested next messages")).to_contain_text(MARKUP)
 
 
-def test_a_message_is_shown_as_it_was_written_and_echoed_inert(guarded: ChatPage) -> None:
+@pytest.mark.usefixtures("elsewhere")
+def test_a_message_is_shown_as_it_was_written_and_echoed_inert(chat: ChatPage) -> None:
     text = "\n\n".join(PAYLOADS)
-    guarded.ask(text, agent="Echo")
-    expect(guarded.questions.last).to_contain_text(PAYLOADS[0])
-    guarded.answered(1)
-    clean(guarded.page)
-    guarded.page.reload()
-    guarded.answered(1)
-    clean(guarded.page)
-    assert guarded.elsewhere == []  # type: ignore[attr-defined]
+    chat.ask(text, agent="Echo")
+    expect(chat.questions.last).to_contain_text(PAYLOADS[0])
+    chat.answered(1)
+    clean(chat.page)
+    chat.page.reload()
+    chat.answered(1)
+    clean(chat.page)
 
 
 def test_titles_searches_and_file_names_are_text(

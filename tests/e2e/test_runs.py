@@ -36,7 +36,7 @@ def test_parallel_tools_and_a_sub_agent_are_seen_while_they_work(chat: ChatPage,
     expect(chat.answered()).to_contain_text("Two sources answered, one did not.")
     card = chat.open_run()
     card.get_by_role("button", name=re.compile("search.*done", re.DOTALL)).click()
-    expect(card.get_by_role("region", name="Result")).to_contain_text('"hits": 3')
+    expect(card.get_by_role("group", name="Result")).to_contain_text('"hits": 3')
     expect(card.get_by_role("button", name=re.compile("3 tools, 1 failed"))).to_be_visible()
     assert "sk-secret" not in card.inner_text()
 
@@ -123,7 +123,7 @@ def test_code_can_be_copied(open_chat: Callable[..., ChatPage], user: Account) -
     chat = open_chat(user, permissions=["clipboard-read", "clipboard-write"])
     chat.ask("```sql\nselect 'a < b'\n```", agent="Echo")
     chat.answered(1)
-    code = chat.answer.get_by_role("region", name="sql code")
+    code = chat.answer.get_by_role("group", name="sql code")
     expect(code).to_have_text("select 'a < b'\n")
     chat.answer.get_by_role("button", name="Copy").first.click()
     expect(chat.answer.get_by_role("button", name="Copied")).to_be_visible()
