@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
@@ -20,6 +20,7 @@ from netra.events import Attachment, UserMessage, decode
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Entry, ThreadLog, Transaction
+from netra.storage.prepared import Prepared
 from netra.storage.tables import files, messages, runs, threads
 from netra.text import clean_id, clean_text
 
@@ -28,6 +29,28 @@ from .threads import create_in, missing
 KEY_CHARS = 128
 MISSED_BYTES = 256 * 1024
 """Bytes of missed events after which a conflict names no more; the rest is in the log."""
+
+
+_sent_before = Prepared(
+    select(messages).where(messages.c.user_id == bindparam("user"), messages.c.client_id == bindparam("client"))
+)
+_lock_thread = Prepared(
+    select(threads).where(threads.c.id == bindparam("thread"), threads.c.user_id == bindparam("user")).with_for_update()
+)
+_open_runs = Prepared(
+    select(runs.c.thread_id, runs.c.state, func.count().label("many"))
+    .where(runs.c.user_id == bindparam("user"), runs.c.ended_at.is_(None))
+    .group_by(runs.c.thread_id, runs.c.state)
+)
+_insert_message = Prepared(insert(messages), [column.name for column in messages.columns])
+_insert_run = Prepared(
+    insert(runs), ["id", "thread_id", "user_id", "agent", "state", "message_id", "message_seq", "created_at"]
+)
+_touch = Prepared(
+    update(threads)
+    .where(threads.c.id == bindparam("thread"))
+    .values(updated_at=bindparam("now"), agent=bindparam("answering"), title=bindparam("name"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +124,8 @@ class Messages:
         timestamp = rfc3339(self._clock.now())
 
         def work(tx: Transaction) -> Sent:
-            execute = tx.connection.execute
-            before = execute(
-                select(messages).where(messages.c.user_id == scope.user_id, messages.c.client_id == id)
-            ).one_or_none()
+            connection = tx.connection
+            before = _sent_before.one(connection, {"user": scope.user_id, "client": id})
             if before is not None:
                 if bytes(before.digest) != digest:
                     raise Conflict("This id was used for another message.", hint="Choose a new id for each message.")
@@ -112,9 +133,7 @@ class Messages:
             if new_thread is not None:
                 create_in(tx, scope, new_thread, title_of(content) or "New thread")
             target = new_thread or thread_id
-            thread = execute(
-                select(threads).where(threads.c.id == target, threads.c.user_id == scope.user_id).with_for_update()
-            ).one_or_none()
+            thread = _lock_thread.one(connection, {"thread": target, "user": scope.user_id})
             if thread is None:
                 raise missing()
             if base_seq is not None and base_seq != thread.last_seq:
@@ -133,33 +152,35 @@ class Messages:
                 attachments=_attach(tx, scope, thread.id, wanted),
             )
             (seq,) = tx.append(thread.id, [Entry(message_id, event)])
-            execute(
-                insert(messages).values(
-                    user_id=scope.user_id,
-                    client_id=id,
-                    id=message_id,
-                    thread_id=thread.id,
-                    run_id=run_id,
-                    seq=seq,
-                    digest=digest,
-                )
+            _insert_message.run(
+                connection,
+                {
+                    "user_id": scope.user_id,
+                    "client_id": id,
+                    "id": message_id,
+                    "thread_id": thread.id,
+                    "run_id": run_id,
+                    "seq": seq,
+                    "digest": digest,
+                },
             )
-            execute(
-                insert(runs).values(
-                    id=run_id,
-                    thread_id=thread.id,
-                    user_id=scope.user_id,
-                    agent=answering,
-                    state="queued",
-                    message_id=message_id,
-                    message_seq=seq,
-                    created_at=tx.now,
-                )
+            _insert_run.run(
+                connection,
+                {
+                    "id": run_id,
+                    "thread_id": thread.id,
+                    "user_id": scope.user_id,
+                    "agent": answering,
+                    "state": "queued",
+                    "message_id": message_id,
+                    "message_seq": seq,
+                    "created_at": tx.now,
+                },
             )
-            changes: dict[str, object] = {"updated_at": tx.now, "agent": answering}
-            if thread.last_seq == 0 and thread.title == "New thread" and (title := title_of(content)):
-                changes["title"] = title
-            execute(update(threads).where(threads.c.id == thread.id).values(changes))
+            title = thread.title
+            if thread.last_seq == 0 and title == "New thread":
+                title = title_of(content) or title
+            _touch.run(connection, {"thread": thread.id, "now": tx.now, "answering": answering, "name": title})
             tx.thread_changed(thread.id)
             return Sent(thread.id, message_id, run_id, seq)
 
@@ -174,11 +195,7 @@ class Messages:
         return sent
 
     def _check_load(self, tx: Transaction, scope: Scope, thread_id: str, on_busy: str) -> None:
-        open_runs = tx.connection.execute(
-            select(runs.c.thread_id, runs.c.state, func.count())
-            .where(runs.c.user_id == scope.user_id, runs.c.ended_at.is_(None))
-            .group_by(runs.c.thread_id, runs.c.state)
-        ).all()
+        open_runs = _open_runs.all(tx.connection, {"user": scope.user_id})
         if on_busy == "reject" and any(row.thread_id == thread_id for row in open_runs):
             raise Conflict("An answer is still being written in this thread.", hint="Wait for it, or stop it.")
         # What waits is what cannot start at once: beyond the places for running, and behind a run of its own thread.

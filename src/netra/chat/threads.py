@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, case, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Text
 
@@ -17,6 +17,7 @@ from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Page, Placed, ThreadLog, Transaction
 from netra.storage import Database
+from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, files, moment, runs, threads
 from netra.text import clean_id, clean_text
 
@@ -41,6 +42,10 @@ class Thread:
 
 
 _running = select(runs.c.id).where(runs.c.thread_id == threads.c.id, runs.c.ended_at.is_(None)).exists()
+_create = Prepared(insert(threads), ["id", "user_id", "title", "created_at", "updated_at"])
+_mine = Prepared(
+    select(threads.c.id).where(threads.c.id == bindparam("thread"), threads.c.user_id == bindparam("user"))
+)
 _columns: list[Any] = [*threads.c, _running.label("running")]
 
 
@@ -101,7 +106,8 @@ class Threads:
         """Threads, the most recently changed first, and the cursor of the next page.
 
         Args:
-            query: only threads whose title, questions or answers contain this text, whatever the case.
+            query: only threads whose title, questions or answers contain this text, whatever the case (on SQLite, that
+                of ASCII letters).
             limit: at most this many, 1 to 200.
             cursor: as returned with the page before.
         """
@@ -189,9 +195,9 @@ class Threads:
 
     async def authorise(self, scope: Scope, thread_id: str) -> None:
         """Raise NotFound unless the thread is the caller's."""
-        async with self._database.read() as connection:
-            if (await connection.execute(select(threads.c.id).where(_owned(scope, thread_id)))).scalar() is None:
-                raise missing()
+        values = {"thread": thread_id, "user": scope.user_id}
+        if await self._database.query(lambda connection: _mine.scalar(connection, values)) is None:
+            raise missing()
 
     async def blob(self, scope: Scope, blob_id: str) -> bytes:
         """The JSON of a value that was too large for its event."""
@@ -208,11 +214,8 @@ class Threads:
 
 def create_in(tx: Transaction, scope: Scope, thread_id: str, title: str) -> None:
     """Create a thread within a transaction."""
-    tx.connection.execute(
-        insert(threads).values(
-            id=thread_id, user_id=scope.user_id, title=title, created_at=tx.now, updated_at=tx.now, last_seq=0
-        )
-    )
+    values = {"id": thread_id, "user_id": scope.user_id, "title": title, "created_at": tx.now, "updated_at": tx.now}
+    _create.run(tx.connection, values)
 
 
 def _owned(scope: Scope, thread_id: str) -> ColumnElement[bool]:

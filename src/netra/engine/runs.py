@@ -20,6 +20,7 @@ from netra.events import AgentCompleted, AgentStarted, RunStatus, TextDelta, Usa
 from netra.identity.scope import Scope
 from netra.ids import new_id
 from netra.log import Entry, Fenced, Transaction
+from netra.storage.prepared import Prepared
 from netra.storage.tables import events, moment, runs, threads, users
 
 ENDS: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "timed_out", "stalled", "died"})
@@ -110,36 +111,31 @@ _running_of_user = (
     .scalar_subquery()
 )
 _queued = (runs.c.state == "queued") & runs.c.ended_at.is_(None)
-_candidates = (
+_candidates = Prepared(
     select(*_columns, _running_of_user.label("running"))
     .select_from(_source)
-    .where(
-        _queued,
-        runs.c.cancel_requested_at.is_(None),
-        ~_before,
-        _running_of_user < bindparam("per_user"),
-    )
+    .where(_queued, runs.c.cancel_requested_at.is_(None), ~_before, _running_of_user < bindparam("per_user"))
     .order_by(runs.c.created_at, runs.c.id)
     .limit(bindparam("most"))
 )
-_any_queued = select(runs.c.id).where(_queued).limit(1)
-_take = (
+_any_queued = Prepared(select(runs.c.id).where(_queued).limit(1))
+_take = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.state == "queued")
     .values(state="running", attempt=1, started_at=bindparam("now"))
 )
-_one = select(*_columns).select_from(_source).where(runs.c.id == bindparam("run")).with_for_update(of=runs)
-_again = (
+_one = Prepared(select(*_columns).select_from(_source).where(runs.c.id == bindparam("run")).with_for_update(of=runs))
+_again = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"))
     .values(state="running", attempt=bindparam("number"), deaths=bindparam("lost"))
 )
-_state = (
+_state = Prepared(
     select(runs.c.thread_id, runs.c.user_id, runs.c.agent, runs.c.state, runs.c.attempt, runs.c.started_at)
     .where(runs.c.id == bindparam("run"))
     .with_for_update()
 )
-_finish = (
+_finish = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"))
     .values(
@@ -150,7 +146,7 @@ _finish = (
         cost_usd=bindparam("cost"),
     )
 )
-_touch = update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=bindparam("now"))
+_touch = Prepared(update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=bindparam("now")))
 
 
 def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> Claimed:
@@ -160,13 +156,13 @@ def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> C
     """
     begun: list[Attempt] = []
     while len(begun) < most:
-        rows = tx.connection.execute(_candidates, {"per_user": per_user, "most": most - len(begun)}).all()
+        rows = _candidates.all(tx.connection, {"per_user": per_user, "most": most - len(begun)})
         of_user: Counter[str] = Counter()
         won = 0
         for row in rows:
             if row.running + of_user[row.user_id] >= per_user:
                 continue
-            if tx.connection.execute(_take, {"run": row.id, "now": tx.now}).rowcount != 1:
+            if _take.run(tx.connection, {"run": row.id, "now": tx.now}) != 1:
                 continue
             of_user[row.user_id] += 1
             won += 1
@@ -174,7 +170,7 @@ def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> C
             _announce(tx, begun[-1], greeting)
         if not won:
             break
-    waiting = tx.connection.execute(_any_queued).scalar() is not None
+    waiting = _any_queued.scalar(tx.connection, {}) is not None
     return Claimed(tuple(begun), waiting)
 
 
@@ -184,14 +180,14 @@ def begin_again(tx: Transaction, run_id: str, *, most_deaths: int, greeting: Gre
     Returns:
         The attempt, or None when the run has ended or was deleted.
     """
-    row = tx.connection.execute(_one, {"run": run_id}).one_or_none()
+    row = _one.one(tx.connection, {"run": run_id})
     if row is None or row.ended_at is not None:
         return None
     if row.state != "running":
         check_transition(run_id, row.state, "running")
     deaths = row.deaths + 1
     attempt = _attempt(row, row.attempt + 1, exhausted=deaths >= most_deaths)
-    tx.connection.execute(_again, {"run": run_id, "number": attempt.number, "lost": deaths})
+    _again.run(tx.connection, {"run": run_id, "number": attempt.number, "lost": deaths})
     _announce(tx, attempt, greeting)
     return attempt
 
@@ -228,7 +224,7 @@ def end(tx: Transaction, how: End) -> RunStatus | None:
         Fenced: a newer attempt has begun.
         IllegalTransition: the run is not in a state that can end like this.
     """
-    row = tx.connection.execute(_state, {"run": how.run_id}).one_or_none()
+    row = _state.one(tx.connection, {"run": how.run_id})
     if row is None or row.state in ENDS:
         return None
     if how.attempt is not None and row.attempt != how.attempt:
@@ -240,8 +236,8 @@ def end(tx: Transaction, how: End) -> RunStatus | None:
         tx.compact(row.thread_id, how.run_id)
     # Text that was streamed but not stored yet is in `final_response`; appended now, it would outlive its removal.
     tx.append(row.thread_id, [*(e for e in how.entries if not isinstance(e.event, TextDelta)), completed])
-    tx.connection.execute(
-        _finish,
+    _finish.run(
+        tx.connection,
         {
             "run": how.run_id,
             "status": how.status,
@@ -251,7 +247,7 @@ def end(tx: Transaction, how: End) -> RunStatus | None:
             "cost": repr(how.usage.cost_usd),
         },
     )
-    tx.connection.execute(_touch, {"thread": row.thread_id, "now": tx.now})
+    _touch.run(tx.connection, {"thread": row.thread_id, "now": tx.now})
     tx.thread_changed(row.thread_id)
     return how.status
 
