@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._address = self.client[0] if self.client else ""
         self.open_connections[self._address] += 1
         full = self.open_connections[self._address] > self.settings.sockets_per_address
-        if full and self._address not in self.settings.trusted_proxies:  # many people come from a proxy's address
+        if full and not self._is_proxy():  # many people come from a proxy's address
             transport.abort()
             return
         self._set_deadline(self.settings.header_seconds)
@@ -51,6 +52,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._clear_deadline()
         self._release()
         super().connection_lost(exc)
+
+    def _is_proxy(self) -> bool:
+        try:
+            address = ipaddress.ip_address(self._address)
+        except ValueError:  # a Unix socket has no address
+            return False
+        return any(address in ipaddress.ip_network(proxy, strict=False) for proxy in self.settings.trusted_proxies)
 
     def _release(self) -> None:
         self.open_connections[self._address] -= 1

@@ -437,3 +437,12 @@ def test_one_address_has_a_limited_number_of_connections(start_server: Callable[
         assert time.monotonic() < deadline, "a place that came free is not given again"
     for connection in held:
         connection.close()
+
+
+def test_a_trusted_proxy_may_open_any_number(start_server: Callable[..., ServerProcess]) -> None:
+    limits = {"NETRA_SOCKETS_PER_ADDRESS": "2", "NETRA_TRUSTED_PROXIES": '["127.0.0.0/8"]'}
+    server = start_server(environment=limits)
+    held = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(5)]
+    assert status(exchange(server, b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")) == 200
+    for connection in held:
+        connection.close()
