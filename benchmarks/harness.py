@@ -50,6 +50,7 @@ def arguments(description: str, *, rounds: int, quick_rounds: int = 1) -> argpar
     parser.add_argument("--rounds", type=int, default=None, help=f"interleaved rounds (default {rounds})")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="variants whose name contains this")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     if options.rounds is None:
         options.rounds = quick_rounds if options.quick else rounds
     return options
