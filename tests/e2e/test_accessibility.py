@@ -102,7 +102,7 @@ def test_nothing_scrolls_sideways_at_390_pixels(
     user: Account,
     code_csv: Path,
 ) -> None:
-    context = new_context(reduced_motion="reduce")
+    context = new_context(reduced_motion="reduce", has_touch=True, is_mobile=True)
     page = context.new_page()
     page.set_viewport_size({"width": 390, "height": 844})
     wide = {}
