@@ -14,18 +14,20 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from netra.clock import Clock
-from netra.errors import InvalidInput, NotFound, PayloadTooLarge, Unavailable
+from netra.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Unavailable
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.storage import Database
-from netra.storage.tables import files, micros
+from netra.storage.tables import files, micros, moment
+from netra.text import clean_id
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +41,14 @@ for _suffix, _type in ((".jsonl", "application/jsonl"), (".parquet", "applicatio
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that was uploaded. `size` is in bytes."""
+    """A file that was uploaded. `size` is in bytes; `thread_id` is None until a message takes it."""
 
     id: str
     name: str
     size: int
     media_type: str
+    thread_id: str | None
+    created_at: datetime
     path: Path
 
 
@@ -131,7 +135,7 @@ class Files:
                 ).rowcount
             )
         )
-        return StoredFile(file_id, shown, size, media_type, path)
+        return StoredFile(file_id, shown, size, media_type, None, moment(now), path)
 
     async def get(self, scope: Scope, file_id: str) -> StoredFile:
         """A file of the caller.
@@ -144,13 +148,57 @@ class Files:
                 await connection.execute(select(files).where(files.c.id == file_id, files.c.user_id == scope.user_id))
             ).one_or_none()
         if row is None:
-            raise NotFound("There is no such file.")
-        return StoredFile(row.id, row.name, row.size, row.media_type, self._directory / row.id)
+            raise missing()
+        return self._stored(row)
+
+    async def list(
+        self, scope: Scope, *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[StoredFile], str | None]:
+        """Files, the newest first, and the cursor of the next page.
+
+        Args:
+            limit: at most this many, 1 to 200.
+            cursor: as returned with the page before.
+        """
+        statement = select(files).where(files.c.user_id == scope.user_id)
+        if cursor:
+            statement = statement.where(files.c.id < clean_id(cursor, field="cursor"))
+        statement = statement.order_by(files.c.id.desc()).limit(limit + 1)  # ids are in the order of time
+        rows = await self._database.query(lambda connection: connection.execute(statement).all())
+        return [self._stored(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+    async def delete(self, scope: Scope, file_id: str) -> None:
+        """Remove a file that no message has taken.
+
+        Raises:
+            NotFound: it does not exist or is not the caller's.
+            Conflict: it is part of a conversation, and goes with that.
+        """
+        mine = (files.c.id == file_id) & (files.c.user_id == scope.user_id)
+
+        def work(connection: Connection) -> None:
+            if connection.execute(delete(files).where(mine, files.c.thread_id.is_(None))).rowcount == 1:
+                return
+            if connection.execute(select(files.c.id).where(mine)).one_or_none() is None:
+                raise missing()
+            raise Conflict("This file is attached to a message.", hint="Delete the thread to delete its files.")
+
+        await self._database.write(work)
+        await self.unlink([file_id])
+
+    def _stored(self, row: Row[Any]) -> StoredFile:
+        path = self._directory / row.id
+        return StoredFile(row.id, row.name, row.size, row.media_type, row.thread_id, moment(row.created_at), path)
 
     async def unlink(self, file_ids: Iterable[str]) -> None:
         """Remove files whose rows are gone."""
         for file_id in file_ids:
             await asyncio.to_thread((self._directory / file_id).unlink, missing_ok=True)
+
+
+def missing() -> NotFound:
+    """The answer for a file that does not exist and for one that belongs to somebody else."""
+    return NotFound("There is no such file.")
 
 
 def clean_name(name: str) -> str:

@@ -222,7 +222,8 @@ def _attach(tx: Transaction, scope: Scope, thread_id: str, wanted: Sequence[str]
     if not wanted:
         return []
     mine = (files.c.user_id == scope.user_id) & or_(files.c.thread_id.is_(None), files.c.thread_id == thread_id)
-    found = {row.id: row for row in tx.connection.execute(select(files).where(files.c.id.in_(wanted), mine))}
+    rows = tx.connection.execute(select(files).where(files.c.id.in_(wanted), mine).with_for_update())
+    found = {row.id: row for row in rows}
     for file_id in wanted:
         if file_id not in found:
             raise InvalidInput(

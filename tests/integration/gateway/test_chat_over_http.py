@@ -233,6 +233,36 @@ def test_attachments_belong_to_one_message_thread_and_are_counted(client: httpx.
     assert send(client, "1 1", thread=thread, attachments=[files[0]]).status_code == 202
 
 
+def test_files_are_listed_newest_first_in_pages_and_say_where_they_are_attached(client: httpx.Client) -> None:
+    stored = [upload(client, f"{n}.csv").json() for n in range(5)]
+    assert stored[0]["thread_id"] is None
+    sent = send(client, "1 1", attachments=[stored[1]["id"]]).json()
+    stored[1]["thread_id"] = sent["thread_id"]
+    listed, cursor = [], None
+    while True:
+        page = client.get("/api/files", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        assert len(page["items"]) <= 2
+        listed += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert listed == stored[::-1]
+    assert client.get("/api/files", params={"cursor": "\0"}).status_code == 422
+
+
+def test_a_file_can_be_deleted_until_a_message_takes_it(client: httpx.Client, server: ServerProcess) -> None:
+    loose, taken = upload(client).json()["id"], upload(client).json()["id"]
+    assert send(client, "1 1", attachments=[taken]).status_code == 202
+    assert client.delete(f"/api/files/{loose}").status_code == 204
+    assert client.delete(f"/api/files/{loose}").status_code == 404
+    assert client.get(f"/api/files/{loose}").status_code == 404
+    assert not (server.data_dir / "files" / loose).exists()
+    refused = client.delete(f"/api/files/{taken}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert client.get(f"/api/files/{taken}").status_code == 200
+    assert [item["id"] for item in client.get("/api/files").json()["items"]] == [taken]
+
+
 def test_a_message_has_words_or_files_and_is_not_too_long(client: httpx.Client) -> None:
     assert send(client, "").status_code == 422
     assert send(client, "x" * 1001).status_code == 422

@@ -25,6 +25,7 @@ from .models import (
     ApprovalBody,
     ApprovalModel,
     EventList,
+    FileList,
     FileModel,
     MessageBody,
     RunModel,
@@ -222,7 +223,13 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         """Store a file, to be attached to a message within a day."""
         upload = Upload(request)
         stored = await files.store(caller.scope, await upload.name(), upload.pieces())
-        return FileModel(id=stored.id, name=stored.name, size=stored.size, media_type=stored.media_type)
+        return FileModel.of(stored)
+
+    @router.get("/files", responses=problems(401, 422), tags=["files"])
+    async def list_files(caller: Principal = signed_in, limit: Limit = 50, cursor: str | None = None) -> FileList:
+        """The caller's files, the newest first."""
+        found, more = await files.list(caller.scope, limit=limit, cursor=cursor)
+        return FileList(items=[FileModel.of(stored) for stored in found], next_cursor=more)
 
     @router.get("/files/{file_id}", responses=problems(401, 404), response_class=FileResponse, tags=["files"])
     async def download_file(file_id: str, caller: Principal = signed_in) -> FileResponse:
@@ -234,6 +241,11 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
             "Cache-Control": "private, no-store",
         }
         return FileResponse(stored.path, media_type="application/octet-stream", headers=headers)
+
+    @router.delete("/files/{file_id}", status_code=204, responses=problems(401, 403, 404, 409), tags=["files"])
+    async def delete_file(file_id: str, caller: Principal = signed_in) -> None:
+        """Remove a file that is not attached to a message. An attached one goes with its thread."""
+        await files.delete(caller.scope, clean_id(file_id))
 
     @router.get("/blobs/{blob_id}", responses=problems(401, 404), tags=["threads"])
     async def read_blob(blob_id: str, caller: Principal = signed_in) -> Response:

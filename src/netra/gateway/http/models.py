@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from netra.chat import Run, Thread
+from netra.chat import Run, StoredFile, Thread
 from netra.clock import rfc3339
 
 Moment = Annotated[
@@ -108,6 +108,17 @@ class FileModel(BaseModel):
     name: str
     size: int = Field(description="Bytes.")
     media_type: str
+    thread_id: str | None = Field(description="Where it is attached; null until a message takes it.")
+    created_at: Moment
+
+    @classmethod
+    def of(cls, stored: StoredFile) -> FileModel:
+        return cls.model_validate(stored, from_attributes=True)
+
+
+class FileList(BaseModel):
+    items: list[FileModel]
+    next_cursor: str | None
 
 
 class AgentModel(BaseModel):
