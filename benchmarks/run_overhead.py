@@ -26,6 +26,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any, Protocol
 
 import httpx
+import msgspec
 from harness import (
     CLIENT_CORE,
     PROGRAMS,
@@ -100,29 +101,39 @@ class NetraClient:
     async def run(self) -> tuple[float, float]:
         """A new thread: the acknowledgement names it, the subscription replays what happened meanwhile."""
         socket = self._socket
-        message = {"type": "user_message", "id": uuid.uuid4().hex, "content": "go"}
+        message_id = uuid.uuid4().hex
         began = time.perf_counter()
         first = end = 0.0
-        thread_id = None
+        thread = ""
         live = False
-        await socket.send(json.dumps(message))
+        await socket.send(json.dumps({"type": "user_message", "id": message_id, "content": "go"}))
         while not (end and live):  # to leave before `live` would break off the server's reading
             frame = await socket.recv(decode=False)
-            if thread_id is None and b'"type":"ack"' in frame:
-                thread_id = json.loads(frame)["thread_id"]
-                await socket.send(json.dumps({"type": "subscribe", "thread_id": thread_id, "after": 0}))
-            elif not first and b'"type":"agent_started"' in frame:
-                first = time.perf_counter() - began
-            elif b'"type":"agent_completed"' in frame:
-                end = time.perf_counter() - began
-                if b'"status":"succeeded"' not in frame:
-                    raise RuntimeError(f"the run did not succeed: {frame[:2000]!r}")
-            elif b'"type":"live"' in frame:
-                live = True
-            elif b'"type":"error"' in frame:
+            kind = msgspec.json.decode(frame, type=_Frame)
+            if kind.type == "error":
                 raise RuntimeError(frame.decode())
-        await socket.send(json.dumps({"type": "unsubscribe", "thread_id": thread_id}))
+            if kind.type == "ack" and kind.id == message_id:
+                thread = kind.thread_id
+                await socket.send(json.dumps({"type": "subscribe", "thread_id": kind.thread_id, "after": 0}))
+            elif not thread or kind.thread_id != thread:
+                continue  # of the run before
+            elif kind.type == "agent_started":
+                first = time.perf_counter() - began
+            elif kind.type == "agent_completed":
+                end = time.perf_counter() - began
+                if kind.status != "succeeded":
+                    raise RuntimeError(f"the run did not succeed: {frame[:2000]!r}")
+            elif kind.type == "live":
+                live = True
+        await socket.send(json.dumps({"type": "unsubscribe", "thread_id": thread}))
         return first, end
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    id: str | None = None
+    thread_id: str = ""
+    status: str = ""
 
 
 def _user(server: Any, admin: Any, number: int) -> Any:
