@@ -212,7 +212,8 @@ class Database:
     @property
     def checked_out(self) -> int:
         """Connections for reading that are in use at this moment."""
-        return self._readers.pool.checkedout() if self._readers is not None else 0  # type: ignore[attr-defined]
+        pools: list[Any] = [engine.pool for engine in (self._readers, self._queries) if engine is not None]
+        return sum(pool.checkedout() for pool in pools)
 
     @property
     def pending_writes(self) -> int:

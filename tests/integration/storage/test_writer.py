@@ -220,6 +220,28 @@ async def test_a_read_sees_one_state_of_the_data(database: Database) -> None:
     assert await stored(database) == [1, 2]
 
 
+async def test_a_query_cannot_write_and_sees_one_state(database: Database) -> None:
+    await database.write(note(1))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def count_twice(connection: Connection) -> list[int]:
+        counts = [connection.execute(text("SELECT count(*) FROM notes")).scalar_one()]
+        begun.set()
+        go_on.wait(30)
+        return [*counts, connection.execute(text("SELECT count(*) FROM notes")).scalar_one()]
+
+    task = asyncio.create_task(database.query(count_twice))
+    await asyncio.to_thread(begun.wait, 30)
+    assert database.checked_out == 1
+    await database.write(note(2))
+    go_on.set()
+    assert await task == [1, 1]
+    with pytest.raises((Unavailable, DBAPIError)):
+        await database.query(execute("INSERT INTO notes VALUES (3, 'x')"))
+    assert await stored(database) == [1, 2]
+    assert database.checked_out == 0
+
+
 async def test_cancelled_reads_give_their_connections_back(database: Database) -> None:
     async def read() -> None:
         async with database.read() as connection:
