@@ -117,7 +117,7 @@ def test_attach_ask_watch_and_read_a_correct_report(
     thread = [event["seq"] for event in events if event.get("thread_id") == chat.thread_id and "prev" in event]
     assert thread == sorted(set(thread))
     seen = "\n".join(page.evaluate("window.seen"))
-    for words in ("Started", "Using", "Thought", *SUB_AGENTS):
+    for words in ("Using", "Thought", *SUB_AGENTS):
         assert words in seen, f"{words!r} was never shown while the agent worked"
     card = chat.open_run()
     for name in SUB_AGENTS:
