@@ -127,6 +127,15 @@ class Workbench:
         events = await self.until(thread, lambda e: e["type"] == "agent_completed" and e["run_id"] == run_id)
         return events[-1]
 
+    async def ended_elsewhere(self, thread: str) -> dict[str, Any]:
+        """The end of a run that another process works on, read from the log again and again."""
+        async with asyncio.timeout(30):
+            while True:
+                for event in await self.events(thread):
+                    if event["type"] == "agent_completed":
+                        return event
+                await asyncio.sleep(0.1)
+
     async def ask(
         self, agent: str, content: str = "hello", **options: Any
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -29,6 +29,7 @@ from netra.storage.tables import approvals, runs
 from .approvals import ApprovalDesk
 from .durable import Durable
 from .execution import Execution, Left, Workshop
+from .ownership import Ownership
 from .runs import Attempt, Claimed, End, begin_again, claim, end, hand_over
 from .tool_threads import ToolThreads
 
@@ -75,6 +76,7 @@ class Engine:
         self._log = log
         self._clock = clock
         self._database = database
+        self._ownership = Ownership(settings.database, settings.data_dir)
         self._durable = Durable(settings.database, settings.data_dir, executor, self._work)
         self._desk = ApprovalDesk(log, clock)
         self._threads = ToolThreads(settings.tool_workers)
@@ -91,6 +93,7 @@ class Engine:
         self._draining = False
         self._waiting = False
         self._in_doubt = False
+        self._owner = False
 
     # RunEngine
 
@@ -98,11 +101,14 @@ class Engine:
         """See `RunEngine.start`.
 
         Raises:
+            ConfigurationError: another process works on this database.
             Unavailable: the database cannot be reached.
         """
         if self._scheduler is not None:
             return
         self._draining = False
+        await self._ownership.take()
+        self._owner = True
         await self._durable.start()
         await self._repair(fresh=True)
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
@@ -144,6 +150,7 @@ class Engine:
             self._ended.clear()
             await self._ended.wait()
         await self._durable.stop()
+        await self._ownership.release()
         self._threads.stop()
         self._draining = False
 
@@ -177,8 +184,10 @@ class Engine:
             try:
                 if loop.time() >= next_sweep:
                     next_sweep = loop.time() + SWEEP_SECONDS
-                    await self._sweep(free)
-                elif free:
+                    await self._own()
+                    if self._owner:
+                        await self._sweep(free)
+                elif free and self._owner:
                     self._launch_all(await self._log.transact(lambda tx, free=free: self._claim(tx, free)))  # type: ignore[misc]
             except Unavailable:
                 # Whether runs were claimed is not known: those that were are found by the repair.
@@ -188,6 +197,14 @@ class Engine:
             except Exception:  # the scheduler must outlive anything, and say so
                 log.exception("scheduler_failed")
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _own(self) -> None:
+        """See whether this is the database's engine still. Who was not for a while does not know what happened."""
+        was = self._owner
+        self._owner = False
+        self._owner = await self._ownership.check()
+        if self._owner and not was:
+            self._in_doubt = True
 
     def _claim(self, tx: Transaction, free: int) -> Claimed:
         return claim(tx, most=free, per_user=self._settings.runs_running, greeting=self._greeting)
@@ -284,6 +301,9 @@ class Engine:
         while True:
             if self._draining:
                 raise asyncio.CancelledError
+            if not self._owner:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             try:
                 return await self._log.transact(
                     lambda tx: begin_again(tx, run_id, most_deaths=self._settings.run_attempts, greeting=self._greeting)

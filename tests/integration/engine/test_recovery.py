@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -22,40 +17,8 @@ from netra.errors import IllegalTransition
 from netra.events import AgentThinking
 from netra.log import Entry, Fence, Fenced
 from netra.storage.tables import runs
-from support.engine import Workbench, kinds, workbench
-
-HERE = Path(__file__).parent
-TESTS = HERE.parents[1]
-
-
-@asynccontextmanager
-async def process(database_url: str, data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker process, killed at the end."""
-    worker = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(HERE / "recovering_process.py"),
-        database_url,
-        str(data_dir),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-    )
-    try:
-        await said(worker, "started")
-        yield worker
-    finally:
-        if worker.returncode is None:
-            worker.kill()
-        await worker.wait()
-
-
-async def said(worker: asyncio.subprocess.Process, what: str) -> None:
-    """Wait until a worker has said something."""
-    assert worker.stdout is not None
-    async with asyncio.timeout(30):
-        while line := await worker.stdout.readline():
-            if line.decode().strip() == what:
-                return
-    raise AssertionError(f"the worker ended before it said {what!r}")
+from support.engine import kinds, workbench
+from support.processes import process, said
 
 
 @pytest.mark.stress
@@ -71,7 +34,7 @@ async def test_a_killed_run_goes_on_from_its_last_finished_step(database_url: st
         assert (await bench.row(run_id)).state == "running"
         (tmp_path / "go").touch()
         async with process(database_url, tmp_path):
-            end = await ended_elsewhere(bench, thread)
+            end = await bench.ended_elsewhere(thread)
         events = await bench.events(thread)
     assert end["status"] == "succeeded"
     assert end["result"] == ["aa", "no b", "gone", "dd"]
@@ -88,16 +51,6 @@ async def test_a_killed_run_goes_on_from_its_last_finished_step(database_url: st
     assert [e["success"] for e in events if e["type"] == "tool_completed"] == [True, False, True, True]
 
 
-async def ended_elsewhere(bench: Workbench, thread: str) -> dict[str, Any]:
-    """The end of a run that another process works on, read from the log again and again."""
-    async with asyncio.timeout(30):
-        while True:
-            for event in await bench.events(thread):
-                if event["type"] == "agent_completed":
-                    return event
-            await asyncio.sleep(0.1)
-
-
 @pytest.mark.stress
 async def test_a_run_whose_process_dies_too_often_ends_as_died(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'netra.db'}"
@@ -109,7 +62,7 @@ async def test_a_run_whose_process_dies_too_often_ends_as_died(tmp_path: Path) -
                 worker.send_signal(signal.SIGKILL)
                 await worker.wait()
         async with process(url, tmp_path):
-            end = await ended_elsewhere(bench, thread)
+            end = await bench.ended_elsewhere(thread)
         assert end["status"] == "died"
         assert end["error"]["code"] == "died"
         assert (await bench.row(run_id)).state == "died"
@@ -130,7 +83,7 @@ async def test_a_stopped_server_leaves_its_runs_to_the_next_and_no_death_is_coun
             assert (await bench.row(run_id)).state == "running"
         (tmp_path / "go").touch()
         async with process(url, tmp_path):
-            end = await ended_elsewhere(bench, thread)
+            end = await bench.ended_elsewhere(thread)
         assert end["status"] == "succeeded"
         assert (await bench.row(run_id)).attempt == 4
 
