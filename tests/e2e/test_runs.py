@@ -61,7 +61,7 @@ def test_stopping_keeps_what_was_written(chat: ChatPage) -> None:
     expect(chat.answered(1)).to_contain_text("The first half of a sentence")
 
 
-def test_a_message_sent_meanwhile_waits_and_can_be_stopped_before_it_begins(chat: ChatPage) -> None:
+def test_a_message_sent_meanwhile_waits_for_its_turn(chat: ChatPage) -> None:
     chat.ask("first", agent="Endless")
     expect(chat.answer).to_contain_text("The first half of a sentence")
     chat.ask("second", agent="Echo")
