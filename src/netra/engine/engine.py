@@ -288,6 +288,10 @@ class Engine:
             status = await execution.run()
         except Left:
             raise asyncio.CancelledError from None  # leaves the workflow open
+        except Exception:
+            self._in_doubt = True  # the run has no end: the next sweep gives it one
+            log.exception("run_failed", run_id=run_id)
+            raise
         finally:
             self._active.pop(run_id, None)
             self._cancelled.discard(run_id)

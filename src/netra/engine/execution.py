@@ -209,19 +209,21 @@ class Execution:
         # Streamed text that is not stored yet would be removed in the same breath.
         left = tuple(each for each in await self._outbox.close() if not isinstance(each.event, TextDelta))
         try:
-            return await self._store_end(outcome, left)
+            return await self._store_end(outcome, self._spent(), left)
         except (Left, IllegalTransition):
             raise
         except Exception as error:  # noqa: BLE001 - logged; what could not be stored must not keep the run from ending
-            return await self._store_end(Outcome("failed", text="", error=self._unexpected(error)), ())
+            return await self._store_end(Outcome("failed", text="", error=self._unexpected(error)), Usage(), ())
 
-    async def _store_end(self, outcome: Outcome, left: tuple[Entry, ...]) -> RunStatus | None:
-        text = outcome.text if outcome.text is not None else self._port.streamed
-        usage = Usage(
+    def _spent(self) -> Usage:
+        return Usage(
             input_tokens=self._usage.input_tokens,
             output_tokens=self._usage.output_tokens,
             cost_usd=round(self._usage.cost_usd, 9),
         )
+
+    async def _store_end(self, outcome: Outcome, usage: Usage, left: tuple[Entry, ...]) -> RunStatus | None:
+        text = outcome.text if outcome.text is not None else self._port.streamed
         event_id, timestamp = new_id("evt"), rfc3339(self._workshop.clock.now())
         attempt = self.attempt
 

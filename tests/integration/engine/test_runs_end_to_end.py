@@ -14,6 +14,7 @@ from netra.agents import Answer, RunContext, Thought, agent
 from netra.agents.spec import AgentSpec, spec_of
 from netra.errors import AgentError
 from netra.events import Attachment
+from netra.log import Transaction
 from support.engine import kinds, workbench
 
 
@@ -300,3 +301,34 @@ async def test_a_tool_knows_its_idempotency_key(tmp_path: Path) -> None:
 
     async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("keyed", keyed)]) as bench:
         assert (await bench.ask("keyed"))[0]["final_response"] == "fine"
+
+
+async def test_a_run_whose_figures_cannot_be_stored_ends_without_them(database_url: str, tmp_path: Path) -> None:
+    async def overflows(ctx: RunContext) -> str:
+        ctx.usage.input_tokens = 10**30  # past every check
+        return "fine"
+
+    async with workbench(database_url, tmp_path, [AgentSpec("overflows", overflows)]) as bench:
+        end, _ = await bench.ask("overflows")
+    assert (end["status"], end["error"]["code"]) == ("failed", "internal")
+    assert end["usage"]["input_tokens"] == 0
+
+
+async def test_a_run_whose_end_fails_in_every_form_is_ended_by_the_next_sweep(tmp_path: Path) -> None:
+    async def answers(ctx: RunContext) -> str:
+        return "fine"
+
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [AgentSpec("answers", answers)]) as bench:
+        thread = await bench.thread()
+
+        def trigger(tx: Transaction) -> None:  # the database refuses the ends that the run's own attempt tries
+            tx.connection.exec_driver_sql(
+                "CREATE TRIGGER refusing BEFORE UPDATE OF state ON runs WHEN NEW.state IN ('succeeded', 'failed') "
+                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+
+        await bench.log.transact(trigger)
+        end, events = await bench.ask("answers", thread=thread)
+    assert (end["status"], end["error"]["code"]) == ("died", "died")
+    assert kinds(events).count("agent_completed") == 1
