@@ -43,6 +43,11 @@ __all__ = [
 ]
 
 
+MOST_TOKENS = 10**15
+MOST_USD = 10**9
+"""More than any run can have spent: a figure beyond is a mistake, and one that JSON and databases can still hold."""
+
+
 class BudgetExceeded(AgentError):
     """The run has spent more on models than `run_cost_usd` allows; it ends as failed."""
 
@@ -147,10 +152,24 @@ class UsageCounter:
     cost_usd: float = 0.0
 
     def add(self, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0) -> None:
-        """Count more."""
-        self.input_tokens += input_tokens
-        self.output_tokens += output_tokens
-        self.cost_usd += cost_usd
+        """Count more.
+
+        Raises:
+            ValueError: tokens that are no whole number, or something negative, not finite or too large to be true;
+                then nothing is counted.
+        """
+        read = _total("input_tokens", self.input_tokens, input_tokens)
+        written = _total("output_tokens", self.output_tokens, output_tokens)
+        cost = float(cost_usd)
+        if not 0 <= cost <= MOST_USD - self.cost_usd:  # also False for what is no number
+            raise ValueError(f"cost_usd must be between 0 and {MOST_USD:,} in all, not {cost_usd!r}")
+        self.input_tokens, self.output_tokens, self.cost_usd = read, written, self.cost_usd + cost
+
+
+def _total(name: str, before: int, more: float) -> int:
+    if not 0 <= more <= MOST_TOKENS - before or more != int(more):
+        raise ValueError(f"{name} must be a whole number between 0 and {MOST_TOKENS:,} in all, not {more!r}")
+    return before + int(more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +310,7 @@ class RunContext:
 
         Raises:
             BudgetExceeded: the run has spent more than it may.
+            ValueError: figures that cannot be (see `UsageCounter.add`).
         """
         self.port.add_usage(input_tokens, output_tokens, cost_usd)
 

@@ -194,7 +194,11 @@ class _Model(WrapperModel):
             cost = float(response.cost().total_price)
         except (LookupError, ValueError, AssertionError):  # a model nobody has a price for
             cost = 0.0
-        self._ctx.add_usage(response.usage.input_tokens, response.usage.output_tokens, cost)
+        usage = response.usage
+        try:
+            self._ctx.add_usage(usage.input_tokens, usage.output_tokens, cost)
+        except (TypeError, ValueError) as error:  # what a provider says of itself must not cost the user the answer
+            log.warning("usage_not_counted", run_id=self._ctx.run_id, model=response.model_name, error=str(error))
 
 
 @dataclass

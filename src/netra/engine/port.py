@@ -200,10 +200,10 @@ class DurablePort:
             self._pause(False)
 
     def add_usage(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
+        self._usage.add(input_tokens, output_tokens, cost_usd)
         inside = current_step.get()
         if inside is not None and inside in self._spent:
             self._spent[inside].add(input_tokens, output_tokens, cost_usd)
-        self._usage.add(input_tokens, output_tokens, cost_usd)
         self._check_budget()
 
     # Steps

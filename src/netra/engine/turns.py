@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import select
 
 from netra.agents.context import File, Files, Message, Turn
@@ -19,6 +20,8 @@ from netra.storage import Database
 from netra.storage.tables import blobs, events, runs
 
 from .runs import Attempt
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,11 @@ async def _turns(database: Database, attempt: Attempt, files_dir: Path) -> tuple
         asked: list[UserMessage] = []
         ends: dict[str, AgentCompleted] = {}
         for body in bodies:
-            event = decode(bytes(body))
+            try:
+                event = decode(bytes(body))
+            except msgspec.DecodeError as error:  # one turn less is better than a thread where nothing works any more
+                log.error("event_unreadable", thread_id=attempt.thread_id, error=str(error))
+                continue
             if isinstance(event, UserMessage):
                 if event.message_id in answering:
                     asked.append(event)

@@ -14,6 +14,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import RunContext as ToolContext
+from pydantic_ai.usage import RequestUsage
 
 from netra.agents import RunContext
 from netra.agents.spec import spec_of
@@ -151,3 +152,13 @@ async def test_a_tool_that_needs_approval_asks_in_the_conversation(tmp_path: Pat
             assert events[-1]["prompt"] == "May I run wipe(disk='sda')?"
             await bench.decide(events[-1]["approval_id"], decision)
             assert (await bench.ended(thread, run_id))["final_response"] == answer
+
+
+async def test_odd_figures_of_a_provider_do_not_fail_the_run(tmp_path: Path) -> None:
+    def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return ModelResponse(parts=[TextPart("fine")], usage=RequestUsage(input_tokens=-5, output_tokens=3))
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(Agent(FunctionModel(respond), name="odd"))]) as bench:
+        end, _ = await bench.ask("odd")
+    assert (end["status"], end["final_response"]) == ("succeeded", "fine")
+    assert end["usage"]["input_tokens"] == 0

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from netra.agents import Answer, RunContext, Thought, agent
 from netra.agents.spec import AgentSpec, spec_of
 from netra.errors import AgentError
 from netra.events import Attachment
 from netra.log import Transaction
+from netra.storage.tables import events as events_table
 from support.engine import kinds, workbench
 
 
@@ -332,3 +335,35 @@ async def test_a_run_whose_end_fails_in_every_form_is_ended_by_the_next_sweep(tm
         end, events = await bench.ask("answers", thread=thread)
     assert (end["status"], end["error"]["code"]) == ("died", "died")
     assert kinds(events).count("agent_completed") == 1
+
+
+async def test_a_turn_that_cannot_be_read_does_not_stop_the_thread(tmp_path: Path) -> None:
+    async def remembers(ctx: RunContext) -> str:
+        return " ".join(f"{turn.question}={turn.answer or '?'}" for turn in ctx.history)
+
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [AgentSpec("remembers", remembers)]) as bench:
+        thread = await bench.thread()
+        await bench.ask("remembers", "one", thread=thread)
+        await bench.ask("remembers", "two", thread=thread)
+
+        def spoil(tx: Transaction) -> None:
+            tx.connection.execute(
+                update(events_table)
+                .where(events_table.c.thread_id == thread, events_table.c.type == "agent_completed")
+                .where(events_table.c.seq == 3)
+                .values(body=b'{"type":"agent_completed","usage":{"cost_usd":null}}')
+            )
+
+        await bench.log.transact(spoil)
+        _, run_id = await bench.send("three", agent="remembers", thread=thread)
+        async with asyncio.timeout(10):
+            while (row := await bench.row(run_id)).ended_at is None:
+                await asyncio.sleep(0.02)
+        assert row.state == "succeeded"
+        async with bench.database.read() as connection:
+            last = (
+                select(events_table.c.body).where(events_table.c.run_id == run_id).order_by(events_table.c.seq.desc())
+            )
+            body = json.loads(bytes((await connection.execute(last.limit(1))).scalar_one()))
+        assert body["final_response"] == "one=? two=one=?"
