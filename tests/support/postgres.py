@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from pathlib import Path
@@ -61,6 +62,19 @@ class PostgresServer:
     def resume(self) -> None:
         """Start again after `crash`, with the same data and port."""
         self._control("start")
+
+    def freeze(self) -> None:
+        """Stop every process of the server in its tracks: the kernel goes on answering for it, nothing else does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        main = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        for pid in [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())]:
+            os.kill(pid, number)
 
     def create_database(self) -> str:
         """A new, empty database; returns its URL."""

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from netra.errors import ConfigurationError, Unavailable
 
+from .postgres import BoundedAsyncConnection, BoundedConnection, limits, network_limits, took_too_long
 from .writer import Writer
 
 T = TypeVar("T")
@@ -58,13 +59,29 @@ def parse_url(url: str) -> URL:
 
 
 def sync_engine(url: URL, **options: Any) -> Engine:
-    """An engine for code that runs in a thread of its own: the writer, migrations, the command line."""
+    """An engine for migrations and checks. What takes long there is no fault, so statements have no limit."""
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
         _prepare_sqlite(engine, "BEGIN IMMEDIATE")
         return engine
-    return create_engine(url, **options)
+    return create_engine(url, connect_args=network_limits(), **options)
+
+
+def _bounded_engine(url: URL, **options: Any) -> Engine:
+    """An engine for PostgreSQL whose connections give up."""
+    engine = create_engine(url, connect_args=_limits(url), pool_pre_ping=True, **options)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, named: Any) -> Any:
+        return BoundedConnection.connect(*arguments, **named)
+
+    return engine
+
+
+def _limits(url: URL) -> dict[str, Any]:
+    options = url.query.get("options")
+    return limits(options if isinstance(options, str) else None)
 
 
 def _query_engine(url: URL, size: int) -> Engine:
@@ -73,7 +90,7 @@ def _query_engine(url: URL, size: int) -> Engine:
         engine = create_engine(url, connect_args={"check_same_thread": False}, **pool)
         _prepare_sqlite(engine, "BEGIN", read_only=True)
         return engine
-    engine = create_engine(url, pool_pre_ping=True, **pool)
+    engine = _bounded_engine(url, **pool)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
@@ -129,10 +146,12 @@ class Database:
             engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), **pool)
             _prepare_sqlite(engine.sync_engine, "BEGIN", read_only=True)
         else:
-            engine = create_async_engine(self.url, pool_pre_ping=True, **pool).execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-        writer = Writer(sync_engine(self.url, pool_size=1, max_overflow=0, pool_pre_ping=self.dialect != "sqlite"))
+            arguments = {**_limits(self.url), "async_creator_fn": BoundedAsyncConnection.connect}
+            engine = create_async_engine(
+                self.url, connect_args=arguments, pool_pre_ping=True, **pool
+            ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        make_engine = sync_engine if self.dialect == "sqlite" else _bounded_engine
+        writer = Writer(make_engine(self.url, pool_size=1, max_overflow=0))
         await writer.start()
         self._readers, self._writer = engine, writer
         threads = min(QUERY_THREADS, self._read_connections)
@@ -207,7 +226,12 @@ class Database:
         """
         if self._writer is None:
             raise Unavailable("The database is not open.")
-        return await self._writer.write(work, committed)
+        try:
+            return await self._writer.write(work, committed)
+        except OperationalError as error:
+            if took_too_long(error):
+                raise Unavailable("The database took too long.", hint="Try again in a moment.") from error
+            raise
 
     @property
     def checked_out(self) -> int:
