@@ -44,7 +44,7 @@ async def test_without_a_file_it_says_what_to_attach_and_offers_the_sample() -> 
     (answer,), _ = await talk([QUESTION])
     assert "Attach a file" in (answer.text or "")
     assert "CSV, JSONL, JSON and Parquet" in (answer.text or "")
-    assert answer.result["offer_sample"] is True
+    assert "Try with sample data" in answer.text
 
 
 async def test_a_free_question_without_a_model_is_told_what_the_agent_can_do() -> None:

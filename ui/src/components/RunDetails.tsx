@@ -7,6 +7,12 @@ import { CloseIcon } from "./icons.tsx";
 import { Timeline, Value } from "./Timeline.tsx";
 import { outcome } from "./TurnRow.tsx";
 
+function limit(name: string, value: number): readonly [string, string] {
+  if (name === "seconds") return ["Time limit", duration(value * 1000)];
+  if (name === "cost_usd") return ["Cost limit", `$${value.toFixed(2)}`];
+  return [`Limit: ${humanise(name).toLowerCase()}`, value.toLocaleString("en")];
+}
+
 /** Without `onClose` it stands in a dialog, which has the heading and the button of its own. */
 export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose?: () => void }) {
   const title = useAgentTitle(run.agent);
@@ -19,7 +25,7 @@ export function RunDetails({ run, offset, onClose }: { readonly run: Run; readon
       ? ([["Tokens", `${run.usage.input_tokens.toLocaleString("en")} in, ${run.usage.output_tokens.toLocaleString("en")} out`]] as const)
       : []),
     ...(run.usage && run.usage.cost_usd > 0 ? ([["Cost", `$${run.usage.cost_usd.toFixed(4)}`]] as const) : []),
-    ...Object.entries(run.limits).map(([name, value]) => [`Limit: ${humanise(name).toLowerCase()}`, name.endsWith("_ms") ? duration(value) : value.toLocaleString("en")] as const),
+    ...Object.entries(run.limits).map(([name, value]) => limit(name, value)),
   ];
   return (
     <div className="details">

@@ -182,11 +182,10 @@ class NetraOptimizer:
     async def _without_files(self, triage: RunContext, intent: Intent) -> Answer:
         await triage.think("There is no usage file in this conversation yet.")
         return Answer(
-            "Attach a file with usage records to your question, and I will find out where the spend goes and "
-            "how to cut "
-            f"it.\n\n{_what_i_read()}\n\nNo file at hand? Attach the sample file (the button under the message box, or "
-            "`netra demo-data` on the command line): a month of made-up but realistic usage.",
-            {"suggestions": list(EXAMPLES[:1]), "offer_sample": True},
+            "Attach a file with usage records to your question, and I will find out where the spend goes and how to "
+            f"cut it.\n\n{_what_i_read()}\n\nNo file at hand? Begin a new thread and press “Try with sample data”, "
+            "or write one with `netra demo-data`: a month of made-up but realistic usage.",
+            {"suggestions": list(EXAMPLES[:1])},
         )
 
     async def _free_question(self, ctx: RunContext, triage: RunContext, workspace: Workspace) -> Answer:
