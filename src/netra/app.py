@@ -68,7 +68,13 @@ class Netra:
         self.bus = Bus()
         self.log = ThreadLog(self.database, self.bus, self.clock)
         self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
-        self.files = Files(self.database, settings.data_dir / "files", settings.file_bytes, self.clock)
+        self.files = Files(
+            self.database,
+            settings.data_dir / "files",
+            self.clock,
+            max_bytes=settings.file_bytes,
+            max_bytes_of_user=settings.files_bytes_per_user,
+        )
         self.threads = Threads(self.database, self.log, self.engine, self.files)
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
         self.runs = Runs(self.database, self.log, self.engine)

@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     # What a client may send
     body_bytes: int = Field(1 * MIB, ge=KIB, description="Largest request body, files aside.")
     file_bytes: int = Field(256 * MIB, ge=KIB, description="Largest file.")
+    files_bytes_per_user: int = Field(2048 * MIB, ge=KIB, description="All files of one user together.")
     attachments: int = Field(10, ge=0, description="Files with one message.")
     content_chars: int = Field(32_000, ge=1, description="Longest message.")
     socket_message_bytes: int = Field(64 * KIB, ge=KIB, description="Largest WebSocket message from a client.")
