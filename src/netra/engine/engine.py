@@ -211,8 +211,12 @@ class Engine:
 
     async def _sweep(self, free: int) -> None:
         if self._in_doubt:
-            await self._repair(fresh=False)
-            self._in_doubt = False
+            self._in_doubt = False  # before: what comes up during the repair is for the next one
+            try:
+                await self._repair(fresh=False)
+            except BaseException:
+                self._in_doubt = True
+                raise
         waiting = self._desk.waiting
 
         def look(tx: Transaction) -> _Sweep:
