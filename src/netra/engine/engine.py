@@ -84,6 +84,7 @@ class Engine:
         self._agents = agents
         self._active: dict[str, Execution] = {}
         self._claimed: dict[str, Attempt] = {}
+        self._beginning: set[str] = set()
         self._cancelled: set[str] = set()
         self._launches: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -125,7 +126,7 @@ class Engine:
             await asyncio.wait(tasks)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._active or self._claimed:
+                while self._active or self._claimed or self._beginning:
                     self._ended.clear()
                     await self._ended.wait()
 
@@ -277,10 +278,15 @@ class Engine:
     async def _work(self, run_id: str) -> None:
         """One workflow: begin an attempt unless the claim has, and see it to the run's end."""
         attempt = self._claimed.pop(run_id, None)
-        if run_id in self._active:
+        if run_id in self._active or run_id in self._beginning:
             raise asyncio.CancelledError  # the same run twice in one process: the first one carries on
         if attempt is None:
-            attempt = await self._begin_again(run_id)
+            self._beginning.add(run_id)
+            try:
+                attempt = await self._begin_again(run_id)
+            finally:
+                self._beginning.discard(run_id)
+                self._ended.set()
             if attempt is None:
                 return
         execution = self._active[run_id] = Execution(self._workshop, attempt)
@@ -297,7 +303,8 @@ class Engine:
             log.exception("run_failed", run_id=run_id)
             raise
         finally:
-            self._active.pop(run_id, None)
+            if self._active.get(run_id) is execution:
+                del self._active[run_id]
             self._cancelled.discard(run_id)
             self._ended.set()
             if self._waiting:
@@ -348,9 +355,9 @@ class Engine:
             rows = (
                 await connection.execute(select(runs.c.id).where(runs.c.state == "running", runs.c.ended_at.is_(None)))
             ).scalars()
-            orphans = [each for each in rows if each not in self._active and each not in self._claimed]
+            orphans = [each for each in rows if not self._is_here(each)]
         for run_id, progress in (await self._durable.progress(orphans)).items():
-            if run_id in self._active:
+            if self._is_here(run_id):
                 continue
             if progress == "unknown":
                 self._launch(run_id)
@@ -361,11 +368,14 @@ class Engine:
             elif not fresh:  # at the start DBOS itself carries on what is open
                 await self._durable.resume(run_id)
 
+    def _is_here(self, run_id: str) -> bool:
+        return run_id in self._active or run_id in self._claimed or run_id in self._beginning
+
     def _cancel_here(self, run_id: str) -> bool:
         execution = self._active.get(run_id)
         if execution is not None:
             execution.cancel()
-        elif run_id in self._claimed:
+        elif run_id in self._claimed or run_id in self._beginning:
             self._cancelled.add(run_id)
         else:
             return False

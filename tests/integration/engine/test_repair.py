@@ -11,6 +11,7 @@ import pytest
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
 from netra.engine.durable import Progress
+from netra.engine.runs import Attempt
 from support.engine import workbench
 
 
@@ -46,3 +47,41 @@ async def test_a_doubt_that_comes_up_during_a_repair_is_not_forgotten(
             await asyncio.sleep(0.01)
         bench.engine._in_doubt = True
         assert (await bench.ended(thread, run_id))["status"] == "succeeded"
+
+
+async def test_a_repair_does_not_begin_a_run_that_is_just_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database comes back: the run's own attempt waits for it, and so does the repair."""
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def waits(ctx: RunContext) -> str:
+        arrived.set()
+        await release.wait()
+        return f"attempt {ctx.attempt}"
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("waits", waits)]) as bench:
+        thread, run_id = await bench.send(agent="waits")
+        await arrived.wait()
+        await bench.engine.stop()
+        engine, begin = bench.engine, bench.engine._begin_again
+        back, begun = asyncio.Event(), 0
+
+        async def begin_when_back(which: str) -> Attempt | None:
+            nonlocal begun
+            begun += 1
+            await back.wait()
+            return await begin(which)
+
+        monkeypatch.setattr(engine, "_begin_again", begin_when_back)
+        await engine.start()
+        async with asyncio.timeout(10):
+            while not begun:
+                await asyncio.sleep(0.01)
+        await engine._repair(fresh=False)
+        await asyncio.sleep(1.5)  # as long as DBOS needs to begin what was resumed
+        back.set()
+        release.set()
+        assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
+        assert begun == 1
+        assert (await bench.row(run_id)).attempt == 2
