@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,7 @@ class Engine:
         self._scheduler: asyncio.Task[None] | None = None
         self._tidier: asyncio.Task[None] | None = None
         self._draining = False
+        self._leaving = False
         self._waiting = False
         self._in_doubt = False
         self._owner = False
@@ -136,6 +137,11 @@ class Engine:
             if self._scheduler is None:
                 return
             await self.drain(self._settings.drain_seconds)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Leave every run to the next start, and close."""
+        self._draining = self._leaving = True
         left = [execution.attempt for execution in self._active.values()]
         for execution in tuple(self._active.values()):
             execution.leave()
@@ -143,17 +149,24 @@ class Engine:
             launch.cancel()
         if self._launches:
             await asyncio.wait(self._launches)
-        if left:
-            log.info("runs_left", runs=len(left))
-            with contextlib.suppress(Unavailable):  # then it counts as a death, which is safe
-                await self._log.transact(lambda tx: hand_over(tx, left))
-        while self._active:
+        left.extend(self._claimed.values())
+        self._claimed.clear()
+        await self._hand_over(left)
+        while self._active or self._beginning:
             self._ended.clear()
             await self._ended.wait()
         await self._durable.stop()
         await self._ownership.release()
+        self._owner = False
         self._threads.stop()
-        self._draining = False
+        self._cancelled.clear()
+        self._draining = self._leaving = False
+
+    async def _hand_over(self, left: Sequence[Attempt]) -> None:
+        if left:
+            log.info("runs_left", runs=len(left))
+            with contextlib.suppress(Unavailable):  # then it counts as a death, which is safe
+                await self._log.transact(lambda tx: hand_over(tx, left))
 
     def wake(self) -> None:
         """See `RunEngine.wake`."""
@@ -270,6 +283,7 @@ class Engine:
             await self._durable.launch(run_id)
         except Exception:
             self._claimed.pop(run_id, None)
+            self._ended.set()
             self._in_doubt = True  # the next sweep finds out what became of it
             log.exception("launch_failed", run_id=run_id)
 
@@ -289,6 +303,9 @@ class Engine:
                 self._ended.set()
             if attempt is None:
                 return
+        if self._leaving:
+            await self._hand_over([attempt])
+            raise asyncio.CancelledError
         execution = self._active[run_id] = Execution(self._workshop, attempt)
         if run_id in self._cancelled:
             execution.cancel()

@@ -85,3 +85,43 @@ async def test_a_repair_does_not_begin_a_run_that_is_just_beginning(
         assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
         assert begun == 1
         assert (await bench.row(run_id)).attempt == 2
+
+
+async def test_a_stop_counts_no_death_for_a_run_that_was_claimed_and_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("answer", answer)]) as bench:
+        with monkeypatch.context() as hanging:
+            launching = asyncio.Event()
+
+            async def hang(run_id: str) -> None:
+                launching.set()
+                await asyncio.Event().wait()
+
+            hanging.setattr(bench.engine._durable, "launch", hang)
+            thread, run_id = await bench.send(agent="answer")
+            await launching.wait()
+            await bench.engine.stop()
+        assert not bench.engine._claimed
+        assert (await bench.row(run_id)).deaths == -1, "its next beginning brings it to none"
+        await bench.engine.start()
+        assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
+        assert (await bench.row(run_id)).deaths == 0
+
+
+async def test_a_drain_does_not_wait_for_a_launch_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("answer", answer)]) as bench:
+        launching, fail = asyncio.Event(), asyncio.Event()
+
+        async def fails(run_id: str) -> None:
+            launching.set()
+            await fail.wait()
+            raise ConnectionError("away")
+
+        monkeypatch.setattr(bench.engine._durable, "launch", fails)
+        await bench.send(agent="answer")
+        await launching.wait()
+        drain = asyncio.create_task(bench.engine.drain(30))
+        await asyncio.sleep(0.05)
+        fail.set()
+        await asyncio.wait_for(drain, 5)
