@@ -112,8 +112,10 @@ class Durable:
             raise Unavailable("The engine's database cannot be opened.", hint=str(error)) from error
 
     async def stop(self) -> None:
-        """Close everything. Runs must have ended or been left before."""
+        """Close everything. Runs must have ended or been left before. Safe to call twice."""
         global _current
+        if _current is not self:
+            return
         if self._handles:
             await asyncio.wait(self._handles, timeout=SETTLE_SECONDS)
         _current = None

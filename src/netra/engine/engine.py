@@ -111,8 +111,12 @@ class Engine:
         self._draining = False
         await self._ownership.take()
         self._owner = True
-        await self._durable.start()
-        await self._repair(fresh=True)
+        try:
+            await self._durable.start()
+            await self._repair(fresh=True)
+        except BaseException:
+            await self._leave()
+            raise
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
         self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
 

@@ -12,6 +12,7 @@ from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
 from netra.engine.durable import Progress
 from netra.engine.runs import Attempt
+from netra.errors import Unavailable
 from support.engine import workbench
 
 
@@ -125,3 +126,19 @@ async def test_a_drain_does_not_wait_for_a_launch_that_failed(tmp_path: Path, mo
         await asyncio.sleep(0.05)
         fail.set()
         await asyncio.wait_for(drain, 5)
+
+
+async def test_an_engine_that_cannot_start_leaves_nothing_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [AgentSpec("answer", answer)], start=False) as bench:
+
+        async def fails(*, fresh: bool) -> None:
+            raise Unavailable("The database cannot be reached.")
+
+        monkeypatch.setattr(bench.engine, "_repair", fails)
+        with pytest.raises(Unavailable):
+            await bench.engine.start()
+        async with workbench(url, tmp_path, [AgentSpec("answer", answer)]) as other:
+            assert (await other.ask("answer"))[0]["status"] == "succeeded"
