@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
@@ -125,6 +126,8 @@ class Messages:
 
         def work(tx: Transaction) -> Sent:
             connection = tx.connection
+            # Locked before it is looked for: whoever else sends the same message to the thread is waited for.
+            thread = _lock_thread.one(connection, {"thread": thread_id, "user": scope.user_id}) if thread_id else None
             before = _sent_before.one(connection, {"user": scope.user_id, "client": id})
             if before is not None:
                 if bytes(before.digest) != digest:
@@ -132,8 +135,7 @@ class Messages:
                 return Sent(before.thread_id, before.id, before.run_id, before.seq)
             if new_thread is not None:
                 create_in(tx, scope, new_thread, title_of(content) or "New thread")
-            target = new_thread or thread_id
-            thread = _lock_thread.one(connection, {"thread": target, "user": scope.user_id})
+                thread = _lock_thread.one(connection, {"thread": new_thread, "user": scope.user_id})
             if thread is None:
                 raise missing()
             if base_seq is not None and base_seq != thread.last_seq:
@@ -185,7 +187,10 @@ class Messages:
             return Sent(thread.id, message_id, run_id, seq)
 
         try:
-            sent = await self._log.transact(work)
+            try:
+                sent = await self._log.transact(work)
+            except IntegrityError:  # another process has stored it meanwhile, and now it is found
+                sent = await self._log.transact(work)
         except Conflict as conflict:
             if conflict.details.pop("stale", False) and thread_id is not None and base_seq is not None:
                 page = await self._log.read(thread_id, base_seq, max_bytes=MISSED_BYTES)
