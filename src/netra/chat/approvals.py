@@ -29,6 +29,8 @@ class Approvals:
     async def resolve(self, scope: Scope, approval_id: str, decision: str, payload: Any = None) -> str:
         """Decide, and let the run go on. Returns the id of its thread. The same decision again changes nothing.
 
+        The payload is handed to the run as it is; whether it fits the schema that was asked for, the agent judges.
+
         Raises:
             NotFound: there is no such approval, or it is not the caller's.
             Conflict: it was decided otherwise, has expired, or its run has ended.
@@ -42,6 +44,7 @@ class Approvals:
                 select(approvals, runs.c.ended_at)
                 .join(runs, runs.c.id == approvals.c.run_id)
                 .where(approvals.c.id == approval_id, approvals.c.user_id == scope.user_id)
+                .with_for_update()  # nobody else decides, and the run does not end, until this is stored
             ).one_or_none()
             if row is None:
                 raise NotFound("There is no such approval.")
@@ -55,7 +58,7 @@ class Approvals:
                 raise Conflict("The time to answer is over.")
             execute(
                 update(approvals)
-                .where(approvals.c.id == approval_id)
+                .where(approvals.c.id == approval_id, approvals.c.decided_at.is_(None))
                 .values(
                     decision=decision,
                     payload=msgspec.json.encode(payload) if payload is not None else None,
