@@ -19,6 +19,7 @@ import httpx
 from _sockets import EVENT_MARKER, Crowd, client_frame, open_socket
 from harness import (
     CLIENT_CORE,
+    PROGRAMS,
     Column,
     Program,
     Sample,
@@ -37,6 +38,7 @@ from harness import (
 INTERVAL = 0.02
 """Seconds between events: no event is sent while another one waits."""
 
+LIVE = b'"type":"live"'
 BASELINE = "uvicorn websockets-sansio"
 
 
@@ -45,12 +47,11 @@ class Peer:
 
     Args:
         command: the program; see `programs/`.
-        hello: frames every socket sends.
+        greeting: what every socket receives once it is ready.
     """
 
-    def __init__(self, command: tuple[str, ...]) -> None:
-        from harness import PROGRAMS
-
+    def __init__(self, command: tuple[str, ...], greeting: bytes = b"") -> None:
+        self.greeting = greeting
         self._program = Program([str(PROGRAMS / command[0]), *command[1:], "{port}"])
 
     def start(self, stack: ExitStack) -> None:
@@ -65,6 +66,8 @@ class Peer:
 
 class NetraServe:
     """`netra serve` with one user whose thread all sockets follow; an agent's run makes the events."""
+
+    greeting = LIVE
 
     def start(self, stack: ExitStack) -> None:
         from support.accounts import set_up_admin
@@ -89,6 +92,14 @@ class NetraServe:
         self._commander.sendall(client_frame(json.dumps({**message, "content": f"{count} {INTERVAL}"})))
 
 
+def grow(server: Peer | NetraServe, size: int) -> None:
+    """Open sockets until there are `size`, and see that they are ready."""
+    before = len(server.crowd)
+    server.crowd.grow(size)
+    if server.greeting:
+        server.crowd.count(server.greeting, size - before)
+
+
 def measure(server: Peer | NetraServe, events: int) -> Callable[[], Sample]:
     """One round: so many events to every socket."""
 
@@ -110,7 +121,7 @@ def main() -> None:
     before = machine()
     servers: dict[str, Any] = {
         "netra serve": NetraServe(),
-        "netra hub alone": Peer(("netra_hub.py",)),
+        "netra hub alone": Peer(("netra_hub.py",), LIVE),
         "uvicorn websockets-sansio": Peer(("fanout.py", "websockets-sansio")),
         "uvicorn wsproto": Peer(("fanout.py", "wsproto")),
         "Starlette": Peer(("fanout.py", "starlette")),
@@ -120,17 +131,17 @@ def main() -> None:
     with core(CLIENT_CORE), ExitStack() as stack:
         for server in servers.values():
             server.start(stack)
-            server.crowd.grow(sockets // 5)  # what the first sockets allocate for all is not charged to a socket
+            grow(server, sockets // 5)  # what the first sockets allocate for all is not charged to a socket
         memory = {name: rss_bytes(server.pid) for name, server in servers.items()}
         for server in servers.values():
-            server.crowd.grow(sockets)
+            grow(server, sockets)
         samples = interleave({name: measure(server, events) for name, server in servers.items()}, options.rounds)
     with core(CLIENT_CORE), ExitStack() as stack:
         for name, server in servers.items():
             server.start(stack)
-            server.crowd.grow(idle // 5)
+            grow(server, idle // 5)
             memory[name] = rss_bytes(server.pid)
-            server.crowd.grow(idle)
+            grow(server, idle)
             per_socket = (rss_bytes(server.pid) - memory[name]) / (idle - idle // 5) / 1024
             samples[name] = [{**sample, "idle_kib": per_socket} for sample in samples[name]]
     report(

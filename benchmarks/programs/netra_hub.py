@@ -26,11 +26,15 @@ from netra.log import Bus, Page, Published, ThreadLog
 from netra.storage import Database
 
 
-class EmptyLog(ThreadLog):
-    """A log that nothing was stored in: what is measured here begins after the commit."""
+class MemoryLog(ThreadLog):
+    """What was published, in memory: what is measured here begins after the commit."""
 
-    async def read(self, thread_id: str, after: int = 0, limit: int = 500) -> Page:
-        return Page([], after)
+    def __init__(self, bus: Bus, clock: SystemClock) -> None:
+        super().__init__(Database("sqlite:////nonexistent/never-opened.db"), bus, clock)
+        self.events: list[tuple[int, int, bytes]] = []
+
+    async def read(self, thread_id: str, after: int = 0, limit: int = 500, *, max_bytes: int | None = None) -> Page:
+        return Page(self.events[after : after + limit], len(self.events))
 
 
 class App:
@@ -39,8 +43,8 @@ class App:
     def __init__(self) -> None:
         self.bus = Bus()
         self.clock = SystemClock()
-        log = EmptyLog(Database("sqlite:////nonexistent/never-opened.db"), self.bus, self.clock)
-        self.hub = Hub(log, self.bus, buffer_bytes=1024 * 1024)
+        self.log = MemoryLog(self.bus, self.clock)
+        self.hub = Hub(self.log, self.bus, buffer_bytes=1024 * 1024)
         user = User("usr_1", "a@example.com", "A", frozenset({"user"}), datetime.now(UTC))
         self.principal = Principal(user, user.scope, "ses_1", None, None)
         self.seq = 0
@@ -70,7 +74,9 @@ class App:
             )
             self.seq += 1
             wire = place(encode_unplaced(thought), self.seq, self.seq - 1)
-            self.bus.publish(Published(EVENT["thread_id"], ((self.seq, self.seq - 1, wire),)))
+            placed = (self.seq, self.seq - 1, wire)
+            self.log.events.append(placed)
+            self.bus.publish(Published(EVENT["thread_id"], (placed,)))
             await asyncio.sleep(interval)
 
 
