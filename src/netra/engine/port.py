@@ -247,6 +247,9 @@ class DurablePort:
             finally:
                 current_step.reset(token)
                 self._spent.pop(key, None)
+                around = self._spent.get(current_step.get() or "")
+                if around is not None:  # only the outermost step is recorded, so it answers for those inside
+                    around.add(spent.input_tokens, spent.output_tokens, spent.cost_usd)
             record["ms"] = max(0, round((self._clock.monotonic() - started) * 1000))
             if spent.input_tokens or spent.output_tokens or spent.cost_usd:
                 record["u"] = [spent.input_tokens, spent.output_tokens, spent.cost_usd]

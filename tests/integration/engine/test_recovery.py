@@ -243,3 +243,33 @@ async def test_finished_runs_are_forgotten_by_the_engines_own_database(database_
         assert list(known.values()) == ["open", "unknown", "unknown", "unknown"]
         release.set()
         assert (await bench.ended(thread, going))["status"] == "succeeded"
+
+
+async def test_what_a_step_inside_a_tool_spent_is_remembered(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def nested(ctx: RunContext) -> str:
+        async def model() -> int:
+            ctx.add_usage(100, 10, 0.5)
+            return 1
+
+        async def inner() -> int:
+            ctx.add_usage(1, 1, 0.25)
+            return int(await ctx.step(model))
+
+        async def outer() -> int:
+            return int(await ctx.tool(inner))
+
+        await ctx.tool(outer)
+        arrived.set()
+        await release.wait()
+        return "done"
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("nested", nested)]) as bench:
+        thread, run_id = await bench.send(agent="nested")
+        await arrived.wait()
+        await bench.engine.stop()
+        release.set()
+        await bench.engine.start()
+        end = await bench.ended(thread, run_id)
+        assert end["usage"] == {"input_tokens": 101, "output_tokens": 11, "cost_usd": 0.75}
