@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["clean_text", "encode_json", "to_json"]
+__all__ = ["clean_text", "encode_json", "shorten", "to_json"]
 
 
 def _other(value: Any) -> Any:
@@ -49,6 +49,21 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace").decode()
     return text
+
+
+def shorten(text: str, most_bytes: int) -> str:
+    """Clean text of at most so many bytes in UTF-8; what is cut leaves an ellipsis.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    clean = clean_text(text)
+    if len(clean) * 4 <= most_bytes:  # no character takes more
+        return clean
+    raw = clean.encode()
+    if len(raw) <= most_bytes:
+        return clean
+    return raw[: most_bytes - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def to_json(value: Any) -> Any:

@@ -32,7 +32,7 @@ from netra.storage import Database
 from .approvals import ApprovalDesk
 from .durable import Durable
 from .outbox import Outbox
-from .port import DurablePort
+from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
 from .runs import Attempt, End, end
 from .tool_threads import ToolThreads
 from .turns import read_past
@@ -172,6 +172,8 @@ class Execution:
         answer = await run_agent(spec.target, context)
         try:
             text = None if answer.text is None else clean_text(answer.text)
+            if text is not None and len(text) > MOST_ANSWER_CHARS:
+                raise Flood(TOO_LONG)
             return Answer(text, to_json(answer.result))
         except TypeError as error:
             raise AgentError(f"The agent's result cannot be stored: {error}") from error

@@ -22,7 +22,7 @@ import structlog
 from dbos import StepReservation
 
 from netra.agents.context import BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
-from netra.agents.results import clean_text, encode_json
+from netra.agents.results import clean_text, encode_json, shorten
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
 from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
@@ -41,6 +41,11 @@ DELTA_SECONDS = 0.05
 """Streamed text is stored at once, then at most this often."""
 MOST_STEPS = 10_000
 MOST_ANSWER_CHARS = 4_000_000
+DELTA_CHARS = 16_384
+"""The longest piece of streamed text; no event may be so large that it holds up a reader's others."""
+SHOWN_BYTES = 32 * 1024
+"""Of a thought, a question or a purpose, which are for people to read; the rest is cut."""
+TOO_LONG = f"An answer may have {MOST_ANSWER_CHARS:,} characters."
 MOST_RESULT_BYTES = 16 * 1024 * 1024
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -117,14 +122,14 @@ class DurablePort:
         key, _ = self._number(durable=False)
         self._put(
             f"{key}:thought",
-            AgentThinking(**self._head(agent_name), step_number=self._steps, reasoning=clean_text(text)),
+            AgentThinking(**self._head(agent_name), step_number=self._steps, reasoning=shorten(text, SHOWN_BYTES)),
         )
         await self._wait_if_full()
 
     async def tool(self, agent_name: str, call: ToolCall) -> Any:
         key, place = self._number()
         call_id = stable_id("call", key)
-        name = clean_text(call.name)
+        name = shorten(call.name, SHOWN_BYTES)
         self._put(
             f"{key}:executing",
             ToolExecuting(
@@ -132,7 +137,7 @@ class DurablePort:
                 tool_call_id=call_id,
                 tool_name=name,
                 parameters=call.parameters,
-                tool_purpose=clean_text(call.purpose) if call.purpose else None,
+                tool_purpose=shorten(call.purpose, SHOWN_BYTES) if call.purpose else None,
             ),
         )
         await self._outbox.flush()  # what a tool is about to do must be known before it does it
@@ -165,7 +170,7 @@ class DurablePort:
         self._answer.append(text)
         self._answer_chars += len(text)
         if self._answer_chars > MOST_ANSWER_CHARS:
-            raise Flood(f"An answer may have {MOST_ANSWER_CHARS:,} characters.")
+            raise Flood(TOO_LONG)
         self._pending.append(text)
         self._pending_agent = agent_name
         if self._timer is None:
@@ -190,7 +195,7 @@ class DurablePort:
                 self._attempt,
                 stable_id("apr", key),
                 self._head(agent_name),
-                prompt=clean_text(prompt),
+                prompt=shorten(prompt, SHOWN_BYTES),
                 schema=dict(schema) if schema is not None else None,
                 tool_call_id=tool_call_id,
                 expires_in=expires_in,
@@ -304,17 +309,19 @@ class DurablePort:
             return
         text = "".join(self._pending)
         self._pending.clear()
-        self._put(
-            f"{self._attempt.run_id}:{self._attempt.number}:text:{self._sent_chars}",
-            TextDelta(
-                **self._head(self._pending_agent),
-                message_id=self._message_id,
-                attempt=self._attempt.number,
-                offset=self._sent_chars,
-                text=text,
-            ),
-        )
-        self._sent_chars += len(text)
+        for start in range(0, len(text), DELTA_CHARS):
+            piece = text[start : start + DELTA_CHARS]
+            self._put(
+                f"{self._attempt.run_id}:{self._attempt.number}:text:{self._sent_chars}",
+                TextDelta(
+                    **self._head(self._pending_agent),
+                    message_id=self._message_id,
+                    attempt=self._attempt.number,
+                    offset=self._sent_chars,
+                    text=piece,
+                ),
+            )
+            self._sent_chars += len(piece)
         self._timer = asyncio.get_running_loop().call_later(DELTA_SECONDS, self._send_delta)
 
     async def _wait_if_full(self) -> None:
