@@ -101,6 +101,7 @@ class Execution:
             clock=workshop.clock,
             usage=self._usage,
             budget_usd=workshop.settings.run_cost_usd,
+            flooded=self._flooded,
             pause=self._pause,
         )
 
@@ -261,6 +262,9 @@ class Execution:
             self._interrupted.exception()
         else:
             self._interrupted.set_result(outcome)
+
+    def _flooded(self, error: Flood) -> None:
+        self._interrupt(Outcome("failed", error=Failure(code=error.code, message=error.message)))
 
     def _refused(self, error: Exception) -> None:
         if not isinstance(error, NetraError):

@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 DELTA_SECONDS = 0.05
 """Streamed text is stored at once, then at most this often."""
 MOST_STEPS = 10_000
+TOO_MANY = f"A run may take {MOST_STEPS:,} steps."
 MOST_ANSWER_CHARS = 4_000_000
 DELTA_CHARS = 16_384
 """The longest piece of streamed text; no event may be so large that it holds up a reader's others."""
@@ -62,6 +63,7 @@ class DurablePort:
     Args:
         usage: the run's counter, shared with its context.
         budget_usd: what the run may spend on models; None for no limit.
+        flooded: called when the agent has done more than a run may; the run must end, whatever the agent makes of it.
         pause: called with True when the run begins to wait for a person, with False when it goes on.
     """
 
@@ -76,6 +78,7 @@ class DurablePort:
         clock: Clock,
         usage: UsageCounter,
         budget_usd: float | None,
+        flooded: Callable[[Flood], None],
         pause: Callable[[bool], None],
     ) -> None:
         self._attempt = attempt
@@ -86,6 +89,7 @@ class DurablePort:
         self._clock = clock
         self._usage = usage
         self._budget = budget_usd
+        self._flooded = flooded
         self._pause = pause
         self._cancelled = threading.Event()
         self._first = attempt.number == 1
@@ -170,7 +174,7 @@ class DurablePort:
         self._answer.append(text)
         self._answer_chars += len(text)
         if self._answer_chars > MOST_ANSWER_CHARS:
-            raise Flood(TOO_LONG)
+            raise self._flood(TOO_LONG)
         self._pending.append(text)
         self._pending_agent = agent_name
         if self._timer is None:
@@ -220,11 +224,11 @@ class DurablePort:
         if inside is not None and inside.startswith(self._attempt.run_id):
             self._inner[inside] += 1
             if self._inner[inside] > MOST_STEPS:
-                raise Flood(f"A run may take {MOST_STEPS:,} steps.")
+                raise self._flood(TOO_MANY)
             return f"{inside}.{self._inner[inside]}", None
         self._steps += 1
         if self._steps > MOST_STEPS:
-            raise Flood(f"A run may take {MOST_STEPS:,} steps.")
+            raise self._flood(TOO_MANY)
         return f"{self._attempt.run_id}:{self._steps}", self._durable.reserve() if durable else None
 
     async def _recorded(
@@ -327,6 +331,11 @@ class DurablePort:
     async def _wait_if_full(self) -> None:
         if self._outbox.full:
             await self._outbox.flush()
+
+    def _flood(self, message: str) -> Flood:
+        flood = Flood(message)
+        self._flooded(flood)
+        return flood
 
     def _check_open(self) -> None:
         if self._cancelled.is_set():

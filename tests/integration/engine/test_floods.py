@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from pathlib import Path
+
+import pytest
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
-from netra.engine.port import DELTA_CHARS, SHOWN_BYTES
+from netra.engine.port import DELTA_CHARS, MOST_ANSWER_CHARS, MOST_STEPS, SHOWN_BYTES
 from support.engine import workbench
+
+QUICKLY = 20.0
+"""Seconds, on a machine that has much else to do."""
 
 
 async def test_no_event_is_larger_than_people_can_read(tmp_path: Path) -> None:
@@ -39,3 +46,55 @@ async def test_no_event_is_larger_than_people_can_read(tmp_path: Path) -> None:
         await bench.decide(events[-1]["approval_id"], "approved")
         held.set()
         assert (await bench.ended(thread, run_id))["status"] == "succeeded"
+
+
+async def too_many_thoughts(ctx: RunContext) -> None:
+    while True:
+        await ctx.think("And another thing.")
+
+
+async def too_many_thoughts_that_nothing_stops(ctx: RunContext) -> str:
+    for _ in range(MOST_STEPS * 2):
+        with contextlib.suppress(Exception):
+            await ctx.think("And another thing.")
+    return "never mind"
+
+
+async def too_many_inside_a_tool(ctx: RunContext) -> None:
+    async def tool() -> None:
+        while True:
+            await ctx.think("And another thing.")
+
+    await ctx.tool(tool)
+
+
+async def too_much_text(ctx: RunContext) -> None:
+    while True:
+        await ctx.stream("blah " * 1000)
+
+
+async def too_long_an_answer(ctx: RunContext) -> str:
+    return "x" * (MOST_ANSWER_CHARS + 1)
+
+
+FLOODS = [
+    too_many_thoughts,
+    too_many_thoughts_that_nothing_stops,
+    too_many_inside_a_tool,
+    too_much_text,
+    too_long_an_answer,
+]
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+async def test_a_flood_ends_the_run_quickly(tmp_path: Path, flood: object) -> None:
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("flood", flood)]) as bench:
+        started = time.monotonic()
+        thread, run_id = await bench.send(agent="flood")
+        async with asyncio.timeout(2 * QUICKLY):
+            while (row := await bench.row(run_id)).ended_at is None:
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - started < QUICKLY
+        assert row.state == "failed"
+        end = await bench.ended(thread, run_id)
+        assert end["error"]["code"] == "too_much"
