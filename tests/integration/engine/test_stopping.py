@@ -176,7 +176,8 @@ async def test_a_user_runs_so_many_at_once_and_others_are_not_held_up(database_u
         await held.arrived.acquire()
         theirs = await bench.send("theirs", agent="held", user_id="usr_other")
         await held.arrived.acquire()
-        assert held.order == ["mine 0", "mine 1", "theirs"]
+        assert sorted(held.order[:2]) == ["mine 0", "mine 1"], "begun together, in whichever order"
+        assert held.order[2:] == ["theirs"]
         held.release.set()
         for thread, run_id in [*mine, theirs]:
             assert (await bench.ended(thread, run_id))["status"] == "succeeded"
