@@ -14,7 +14,7 @@ from netra.clock import Clock
 from netra.errors import Conflict, InvalidInput, NotFound
 from netra.ids import new_id
 from netra.storage import Database
-from netra.storage.tables import micros, moment, users
+from netra.storage.tables import micros, moment, runs, users
 from netra.text import clean_text
 
 from . import logins, personal
@@ -225,7 +225,9 @@ class Users:
         return await self._changed(change.values(password_hash=new_hash))
 
     async def disable(self, user_id: str) -> None:
-        """Close an account: it cannot sign in, and its logins and tokens end. Its data stays.
+        """Close an account: it cannot sign in, its logins and tokens end, and so do its runs. Its data stays.
+
+        The engine of every process looks for runs that are to end once a second; none of the user's begins any more.
 
         Raises:
             NotFound: there is no such user.
@@ -233,12 +235,15 @@ class Users:
         now = micros(self._clock.now())
         mark = os.urandom(16)
         change = update(users).where(users.c.id == user_id).values(disabled_at=func.coalesce(users.c.disabled_at, now))
+        unasked = (runs.c.user_id == user_id) & runs.c.ended_at.is_(None) & runs.c.cancel_requested_at.is_(None)
+        stop = update(runs).where(unasked).values(cancel_requested_at=now)
 
         def work(connection: Connection) -> bool:
             if connection.execute(change).rowcount == 0:
                 return False
             personal.revoke_all(connection, user_id, now, mark)
             logins.revoke_all(connection, user_id, now, mark)
+            connection.execute(stop)
             return True
 
         if not await self._database.write(work):
