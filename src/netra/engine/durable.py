@@ -16,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, StepReservation
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import StepReservation as Place
+from dbos import error as dbos_error
 from sqlalchemy import Engine, create_engine, event
 
 from netra.errors import Unavailable
@@ -31,6 +33,11 @@ TIDY = 500
 
 Progress = Literal["unknown", "open", "closed"]
 """What DBOS says of a run: never heard of it, to be carried on, or finished."""
+
+__all__ = ["Durable", "Place", "Progress", "StepsDiffer"]
+
+StepsDiffer = dbos_error.DBOSException
+"""Raised by a step when the agent took other steps before a restart."""
 
 _current: Durable | None = None
 
@@ -135,11 +142,11 @@ class Durable:
             self._handles.add(task)
             task.add_done_callback(self._handles.discard)
 
-    def reserve(self) -> StepReservation:
+    def reserve(self) -> Place:
         """A place for the next step of the workflow this is called from."""
         return DBOS.reserve_step()
 
-    async def step(self, place: StepReservation, name: str, work: Callable[[], Awaitable[str]], *, first: bool) -> str:
+    async def step(self, place: Place, name: str, work: Callable[[], Awaitable[str]], *, first: bool) -> str:
         """What `work` returns, recorded; or what it returned when it was recorded before.
 
         Args:

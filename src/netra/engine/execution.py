@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from dbos import error as dbos_error
 
 from netra.agents.adapters import run_agent
 from netra.agents.context import Answer, RunContext, UsageCounter
@@ -30,7 +29,7 @@ from netra.log import Entry, Fence, Fenced, ThreadLog
 from netra.storage import Database
 
 from .approvals import ApprovalDesk
-from .durable import Durable
+from .durable import Durable, StepsDiffer
 from .outbox import Outbox
 from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
 from .runs import Attempt, End, end
@@ -199,7 +198,7 @@ class Execution:
     def _unexpected(self, error: BaseException) -> Failure:
         run_id = self.attempt.run_id
         log.error("agent_failed", run_id=run_id, agent=self.attempt.agent, exc_info=error)
-        if isinstance(error, dbos_error.DBOSException):
+        if isinstance(error, StepsDiffer):
             return Failure(
                 code="not_repeatable",
                 message="The agent took other steps after the restart than before it, so its work cannot go on.",

@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from dbos import StepReservation
 
 from netra.agents.context import BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
 from netra.agents.results import clean_text, encode_json, shorten
@@ -30,7 +29,7 @@ from netra.ids import new_id
 from netra.log import Entry
 
 from .approvals import ApprovalDesk
-from .durable import Durable
+from .durable import Durable, Place
 from .outbox import Outbox
 from .runs import Attempt
 from .tool_threads import ToolThreads
@@ -217,7 +216,7 @@ class DurablePort:
 
     # Steps
 
-    def _number(self, *, durable: bool = True) -> tuple[str, StepReservation | None]:
+    def _number(self, *, durable: bool = True) -> tuple[str, Place | None]:
         """The key of the next step, and its place among the recorded ones unless it belongs to one of them."""
         self._check_open()
         inside = current_step.get()
@@ -232,7 +231,7 @@ class DurablePort:
         return f"{self._attempt.run_id}:{self._steps}", self._durable.reserve() if durable else None
 
     async def _recorded(
-        self, name: str, key: str, place: StepReservation | None, work: Callable[[], Awaitable[Any]]
+        self, name: str, key: str, place: Place | None, work: Callable[[], Awaitable[Any]]
     ) -> tuple[dict[str, Any], Exception | None]:
         """The record of a step, and the exception it raised if it ran just now."""
         raised: Exception | None = None
