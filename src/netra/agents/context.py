@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,6 +188,11 @@ class RunPort(Protocol):
 
     @property
     def cancelled(self) -> threading.Event: ...
+
+    @property
+    def executor(self) -> Executor | None:
+        """Where a framework's synchronous tools run; None for wherever it pleases."""
+        ...
 
     async def think(self, agent_name: str, text: str) -> None: ...
 

@@ -10,6 +10,7 @@ includes `DeferredToolRequests`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,9 @@ async def run_pydantic_agent(agent: AbstractAgent[Any, Any], ctx: RunContext) ->
     messages = _history(ctx)
     prompt: str | Sequence[UserContent] | None = _prompt(ctx)
     results: DeferredToolResults | None = None
-    with agent.override(model=model, toolsets=toolsets, tools=[]):
+    executor = ctx.port.executor
+    threads = agent.using_thread_executor(executor) if executor is not None else nullcontext()
+    with threads, agent.override(model=model, toolsets=toolsets, tools=[]):
         for _ in range(MOST_ROUNDS):
             try:
                 with agent.parallel_tool_call_execution_mode("parallel_ordered_events"):

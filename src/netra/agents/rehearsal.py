@@ -102,6 +102,10 @@ class Rehearsal:
     def cancelled(self) -> threading.Event:
         return self._cancelled
 
+    @property
+    def executor(self) -> None:
+        return None
+
     async def think(self, agent_name: str, text: str) -> None:
         self.steps.append(Step("think", agent_name, text))
 

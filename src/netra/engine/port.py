@@ -14,6 +14,7 @@ import inspect
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
@@ -106,6 +107,10 @@ class DurablePort:
     @property
     def cancelled(self) -> threading.Event:
         return self._cancelled
+
+    @property
+    def executor(self) -> Executor:
+        return self._threads
 
     @property
     def streamed(self) -> str:

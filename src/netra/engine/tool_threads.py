@@ -1,5 +1,7 @@
 """Threads for synchronous tools: bounded, and never in the way of the server's end.
 
+`run` is for the port; as an `Executor` they serve frameworks that bring their own tools.
+
 A tool whose run is over cannot be stopped from outside, only asked to stop (`ctx.cancelled`). Its thread is given up:
 another takes its place, up to a limit, and being a daemon it does not keep the process alive.
 """
@@ -8,11 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ABANDONED = 64
 """Threads that may be given up before tools have to wait for them."""
@@ -21,14 +28,22 @@ ABANDONED = 64
 @dataclass(slots=True, eq=False)
 class _Job:
     work: Callable[[], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    context: contextvars.Context
+    future: Future[Any]
     running: bool = False
     abandoned: bool = False
 
 
-class ToolThreads:
+class _Outcome(Future[T]):
+    """Of a job; whoever cancels it gives up the thread that works on it."""
+
+    abandon: Callable[[], None]
+
+    def cancel(self) -> bool:
+        self.abandon()
+        return super().cancel()
+
+
+class ToolThreads(Executor):
     """See the module.
 
     Args:
@@ -47,23 +62,29 @@ class ToolThreads:
 
     async def run(self, work: Callable[[], Any]) -> Any:
         """Run `work` in a thread, with the caller's context variables. When the caller is cancelled, it is given up."""
-        loop = asyncio.get_running_loop()
-        job = _Job(work, loop.create_future(), loop, contextvars.copy_context())
+        return await asyncio.wrap_future(self.submit(contextvars.copy_context().run, work))
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `fn` in a thread. To cancel its future gives the thread up."""
+        future: _Outcome[T] = _Outcome()
+        job = _Job(functools.partial(fn, *args, **kwargs), future)
+        future.abandon = lambda: self._abandon(job)
         with self._lock:
             if self._stopped:
                 raise RuntimeError("the tool threads have stopped")
             self._unstarted += 1
             self._grow()
         self._jobs.put(job)
-        try:
-            return await job.future
-        except asyncio.CancelledError:
-            with self._lock:
-                job.abandoned = True
-                if job.running:
-                    self._abandoned += 1
-                    self._grow()
-            raise
+        return future
+
+    def _abandon(self, job: _Job) -> None:
+        with self._lock:
+            if job.abandoned or job.future.done():
+                return
+            job.abandoned = True
+            if job.running:
+                self._abandoned += 1
+                self._grow()
 
     def stop(self) -> None:
         """Let idle threads end. One that is in a tool ends when the tool does."""
@@ -98,13 +119,14 @@ class ToolThreads:
 
     @staticmethod
     def _run(job: _Job) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
         try:
-            result = job.context.run(job.work)
+            result = job.work()
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits, whatever it is
-            passable = _passable(error)
-            _settle(job, lambda: job.future.set_exception(passable))
+            job.future.set_exception(_passable(error))
         else:
-            _settle(job, lambda: job.future.set_result(result))
+            job.future.set_result(result)
 
 
 def _passable(error: BaseException) -> BaseException:
@@ -112,10 +134,3 @@ def _passable(error: BaseException) -> BaseException:
     if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
         return RuntimeError(f"the tool raised {type(error).__name__}")
     return error
-
-
-def _settle(job: _Job, settle: Callable[[], None]) -> None:
-    try:
-        job.loop.call_soon_threadsafe(lambda: None if job.future.done() else settle())
-    except RuntimeError:
-        return  # the loop is closed: nobody waits any more

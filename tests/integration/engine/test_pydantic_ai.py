@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -162,3 +163,37 @@ async def test_odd_figures_of_a_provider_do_not_fail_the_run(tmp_path: Path) -> 
         end, _ = await bench.ask("odd")
     assert (end["status"], end["final_response"]) == ("succeeded", "fine")
     assert end["usage"]["input_tokens"] == 0
+
+
+async def test_synchronous_tools_run_in_the_tool_threads_and_are_given_up_on_cancel(tmp_path: Path) -> None:
+    begun, release = threading.Event(), threading.Event()
+    names: list[str] = []
+
+    def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse(parts=[ToolCallPart("block", {}, tool_call_id="one")])
+        return ModelResponse(parts=[TextPart("done")])
+
+    agent = Agent(FunctionModel(respond), name="blocking")
+
+    @agent.tool_plain
+    def block() -> str:
+        names.append(threading.current_thread().name)
+        begun.set()
+        release.wait(20)
+        return "late"
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)], tool_workers=1) as bench:
+        try:
+            thread, run_id = await bench.send(agent="blocking")
+            assert await asyncio.to_thread(begun.wait, 10)
+            await bench.engine.cancel(run_id)
+            assert (await bench.ended(thread, run_id))["status"] == "cancelled"
+            begun.clear()
+            second = await bench.send(agent="blocking")
+            assert await asyncio.to_thread(begun.wait, 10), "the only tool thread was replaced"
+            release.set()
+            assert (await bench.ended(*second))["status"] == "succeeded"
+        finally:
+            release.set()
+    assert names == ["netra-tool"] * 2
