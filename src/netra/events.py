@@ -231,7 +231,11 @@ class ThreadChanged(Struct, frozen=True, kw_only=True, tag_field="type", tag="th
 
 
 class Resync(Struct, frozen=True, kw_only=True, tag_field="type", tag="resync"):
-    """This connection fell behind and its subscription ended; subscribe again from `after`."""
+    """This connection fell behind and its subscription ended; subscribe again from `after`.
+
+    An `after` below the one the reader asked for says that the log was restored from a backup and is shorter: the
+    reader forgets the thread and reads it from 0.
+    """
 
     thread_id: str
     after: int

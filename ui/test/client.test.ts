@@ -71,6 +71,17 @@ test("resync subscribes again from the client's own position", () => {
   assert.deepEqual(world.socket.ofType("subscribe").at(-1), { type: "subscribe", thread_id: THREAD, after: 4 });
 });
 
+test("resync to less than was asked for reads the thread anew: the server's log is another one", () => {
+  const { world, client } = opened();
+  world.socket.receive(...events.slice(0, 5), { type: "live", thread_id: THREAD, seq: 5 });
+  client.open("thr_other");
+  client.open(THREAD);
+  world.socket.receive({ type: "resync", thread_id: THREAD, after: 3 });
+  assert.deepEqual(world.socket.ofType("subscribe").at(-1), { type: "subscribe", thread_id: THREAD, after: 0 });
+  world.socket.receive(...events.slice(0, 3), { type: "live", thread_id: THREAD, seq: 3 });
+  assert.equal(client.state.thread?.lastSeq, 3);
+});
+
 test("late events of the thread before are not shown in the thread that is open", () => {
   const { world, client } = opened();
   world.socket.receive(...events.slice(0, 3));

@@ -325,8 +325,8 @@ class ThreadLog:
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Placed]:
         """Everything after `after`, then everything that happens, for ever; in order, without gap or repetition.
 
-        The first empty list says that the reader has caught up. Holds no database connection while the consumer works
-        or waits.
+        The first empty list says that the reader has caught up. An `after` beyond the log counts as its end. Holds no
+        database connection while the consumer works or waits.
 
         Raises:
             NotFound: there is no such thread, or it was deleted.
@@ -356,6 +356,7 @@ class ThreadLog:
                     behind = False
                     page = await self.read(thread_id, after, max_bytes=PAGE_BYTES)
                     behind = behind or page.more
+                    after = min(after, page.last_seq)
                     if page.events:
                         after = page.events[-1][0]
                         yield page.events

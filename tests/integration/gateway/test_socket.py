@@ -210,6 +210,30 @@ async def test_a_reader_that_does_not_read_is_told_to_resync_and_loses_nothing(a
         await stop_reading_and_resume(ann, small, str(created["thread_id"]))
 
 
+async def test_a_reader_that_knows_more_than_the_log_is_told_where_the_log_ends(ann: Account) -> None:
+    """As after the restore of a backup: without a word, everything new would look like a duplicate to it."""
+    created = await send(ann, "1 1")
+    await until_ended(ann, created["thread_id"])
+    path = f"/api/threads/{created['thread_id']}/events"
+    last = (await log_of(ann, created["thread_id"]))[-1]["seq"]
+    async with open_socket(ann) as socket:
+        await socket.send("subscribe", thread_id=created["thread_id"], after=last + 5)
+        assert (await socket.of_type("resync"))["after"] == last
+        await socket.send("subscribe", thread_id=created["thread_id"], after=last)
+        assert (await socket.of_type("live"))["seq"] == last
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(last + 5)}
+    async with ann.async_client() as client, client.stream("GET", path, headers=headers) as answer:
+        lines = []
+        async for line in answer.aiter_lines():
+            lines.append(line)
+            if line == ": caught up":
+                await send(ann, "1 1", thread_id=str(created["thread_id"]))
+            if line.startswith("data: "):
+                break
+    assert f": the log ends at {last}, before your place, and goes on from there" in lines
+    assert lines[-2:][0] == f"id: {last + 1}"
+
+
 async def stop_reading_and_resume(ann: Account, small: raw_socket.socket, thread_id: str) -> None:
     async with open_socket(ann, max_queue=1, sock=small) as socket:
         await socket.send("subscribe", thread_id=thread_id)

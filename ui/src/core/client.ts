@@ -93,6 +93,8 @@ export class Client {
   #timers = new Map<string, () => void>();
   #notices = 0;
   #asking = false;
+  /** After which seq the subscription was asked for. */
+  #asked = 0;
 
   constructor(around: ClientSurroundings) {
     this.#around = around;
@@ -237,7 +239,9 @@ export class Client {
 
   #ask(): void {
     const thread = this.state.thread;
-    if (thread) this.#asking = this.#connection.send({ type: "subscribe", thread_id: thread.threadId, after: thread.lastSeq });
+    if (!thread) return;
+    this.#asked = thread.lastSeq;
+    this.#asking = this.#connection.send({ type: "subscribe", thread_id: thread.threadId, after: thread.lastSeq });
   }
 
   // Frames
@@ -252,10 +256,12 @@ export class Client {
         if (frame.thread_id === this.state.thread?.threadId) this.#reachedHead();
         return;
       case "resync":
-        // Our own position is the truth: the server may name an older one, and duplicates cost nothing but time.
         if (frame.thread_id === this.state.thread?.threadId) {
           this.#flush();
           this.#live = false;
+          // Our own position is the truth: the server may name an older one, and duplicates cost nothing but time. Unless
+          // its log ends before what we asked for: it was restored from a backup, and ours is not its beginning.
+          if (frame.after < this.#asked) this.#set({ thread: emptyThread(frame.thread_id), loaded: false });
           this.#ask();
         }
         return;

@@ -212,7 +212,7 @@ export interface ResolveApproval {
   readonly payload?: unknown;
 }
 
-/** This connection fell behind and its subscription ended; subscribe again from `after`. */
+/** This connection fell behind and its subscription ended; subscribe again from `after`. An `after` below the one the reader asked for says that the log was restored from a backup and is shorter: the reader forgets the thread and reads it from 0. */
 export interface Resync {
   readonly type: "resync";
   readonly thread_id: string;

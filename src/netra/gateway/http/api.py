@@ -148,8 +148,9 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
                 if not last_event_id.isascii() or not last_event_id.isdigit() or len(last_event_id) > 15:
                     raise InvalidInput("Last-Event-ID is not a seq.", field="Last-Event-ID")
                 after = int(last_event_id)
+            head = (await threads.events(caller.scope, thread_id, after=after, limit=1)).last_seq
             events = await threads.follow(caller.scope, thread_id, after=after)
-            return streams.response(caller, events)
+            return streams.response(caller, events, from_head=head if head < after else None)
         page = await threads.events(caller.scope, thread_id, after=after, limit=limit)
         body = b'{"events":[' + b",".join([wire for _, _, wire in page.events]) + b'],"last_seq":%d}' % page.last_seq
         return Response(body, media_type="application/json")

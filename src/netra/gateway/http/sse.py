@@ -36,8 +36,17 @@ class Streams:
             if principals is None or principal in principals:
                 ending.set()
 
-    def response(self, principal: Principal, events: AsyncIterator[list[tuple[int, int, bytes]]]) -> StreamingResponse:
+    def response(
+        self,
+        principal: Principal,
+        events: AsyncIterator[list[tuple[int, int, bytes]]],
+        *,
+        from_head: int | None = None,
+    ) -> StreamingResponse:
         """The answer to a reader.
+
+        Args:
+            from_head: the log's last seq, when the reader asked for what comes after a later one; it is told.
 
         Raises:
             LimitReached: the user has too many connections open.
@@ -45,13 +54,13 @@ class Streams:
         if self._users[principal.scope.user_id] >= self._most:
             raise LimitReached("Too many open streams.", hint="Close one first.")
         return StreamingResponse(
-            self._stream(principal, events),
+            self._stream(principal, events, from_head),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
     async def _stream(
-        self, principal: Principal, events: AsyncIterator[list[tuple[int, int, bytes]]]
+        self, principal: Principal, events: AsyncIterator[list[tuple[int, int, bytes]]], from_head: int | None
     ) -> AsyncIterator[bytes]:
         user_id = principal.scope.user_id
         ending = asyncio.Event()
@@ -62,6 +71,11 @@ class Streams:
         following: asyncio.Task[list[tuple[int, int, bytes]]] | None = None
         try:
             yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+            if from_head is not None:  # the id is where the reader resumes from now on
+                yield b": the log ends at %d, before your place, and goes on from there\nid: %d\n\n" % (
+                    from_head,
+                    from_head,
+                )
             while True:
                 if following is None:
                     following = asyncio.ensure_future(anext(events))

@@ -3,7 +3,8 @@
 Everything that happens to a live event is synchronous: the log's bus calls `_publish`, the event's frame is built once,
 and written to every subscription of its thread. A subscription first reads the log (`_catch_up`, one task), then is
 live. A reader that is too slow loses its subscription, never the log: it is told to `resync` and asks again from the
-seq it has. Memory per connection is bounded by `buffer_bytes`.
+seq it has. What is unsent to a connection is bounded: by `buffer_bytes` and one write of live events (at most as much
+again), by a page of `PAGE_BYTES` and its largest event while a log is replayed, and by one notice for each thread.
 """
 
 from __future__ import annotations
@@ -83,6 +84,10 @@ class Subscription:
         """Whether the log must be read once more, whatever was published."""
         self.live = False
         self.task: asyncio.Task[None] | None = None
+
+
+class _Ahead(Exception):
+    """A reader has more than the log, which was restored from a backup: what comes would look like duplicates to it."""
 
 
 class Hub:
@@ -195,7 +200,7 @@ class Hub:
         except NotFound:  # deleted meanwhile; `thread_changed` says so
             subscription.task = None
             self.unsubscribe(connection, subscription.thread_id)
-        except (TimeoutError, Unavailable):
+        except (TimeoutError, Unavailable, _Ahead):
             subscription.task = None
             self._resync(subscription)
         except Exception:
@@ -209,6 +214,9 @@ class Hub:
         async with subscription.connection.replaying:
             subscription.again = False
             page = await self._read(subscription)
+            if page.last_seq < subscription.last:
+                subscription.last = page.last_seq
+                raise _Ahead
             if page.events:
                 transport.write(b"".join([text_frame(wire) for _, _, wire in page.events]))
                 subscription.last = page.events[-1][0]
