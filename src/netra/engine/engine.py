@@ -30,13 +30,15 @@ from .approvals import ApprovalDesk
 from .durable import Durable
 from .execution import Execution, Left, Workshop
 from .ownership import Ownership
-from .runs import Attempt, Claimed, End, begin_again, claim, end, hand_over
+from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
 from .tool_threads import ToolThreads
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
 TIDY_SECONDS = 60.0
+NOTE_SECONDS = 5.0
+"""How often is written down what running runs have taken of their limits; a crash loses as much of it at most."""
 RETRY_SECONDS = 0.5
 
 
@@ -96,6 +98,7 @@ class Engine:
         self._waiting = False
         self._in_doubt = False
         self._owner = False
+        self._next_note = 0.0
 
     # RunEngine
 
@@ -147,6 +150,7 @@ class Engine:
         """Leave every run to the next start, and close."""
         self._draining = self._leaving = True
         left = [execution.attempt for execution in self._active.values()]
+        notes = [execution.note for execution in self._active.values()]
         for execution in tuple(self._active.values()):
             execution.leave()
         for launch in tuple(self._launches):
@@ -155,7 +159,7 @@ class Engine:
             await asyncio.wait(self._launches)
         left.extend(self._claimed.values())
         self._claimed.clear()
-        await self._hand_over(left)
+        await self._hand_over(left, notes)
         while self._active or self._beginning:
             self._ended.clear()
             await self._ended.wait()
@@ -166,11 +170,15 @@ class Engine:
         self._cancelled.clear()
         self._draining = self._leaving = False
 
-    async def _hand_over(self, left: Sequence[Attempt]) -> None:
+    async def _hand_over(self, left: Sequence[Attempt], notes: Sequence[Note] = ()) -> None:
+        def work(tx: Transaction) -> None:
+            note(tx, notes)
+            hand_over(tx, left)
+
         if left:
             log.info("runs_left", runs=len(left))
             with contextlib.suppress(Unavailable):  # then it counts as a death, which is safe
-                await self._log.transact(lambda tx: hand_over(tx, left))
+                await self._log.transact(work)
 
     def wake(self) -> None:
         """See `RunEngine.wake`."""
@@ -236,9 +244,14 @@ class Engine:
                 self._in_doubt = True
                 raise
         waiting = self._desk.waiting
+        notes: list[Note] = []
+        if (now := self._clock.monotonic()) >= self._next_note:
+            self._next_note = now + NOTE_SECONDS
+            notes = [execution.note for execution in self._active.values()]
 
         def look(tx: Transaction) -> _Sweep:
             execute = tx.connection.execute
+            note(tx, notes)
             claimed = self._claim(tx, free) if free else Claimed((), True)
             unwanted = execute(
                 select(runs.c.id).where(runs.c.ended_at.is_(None), runs.c.cancel_requested_at.is_not(None))

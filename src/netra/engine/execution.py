@@ -32,7 +32,7 @@ from .approvals import ApprovalDesk
 from .durable import Durable, StepsDiffer
 from .outbox import Outbox
 from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
-from .runs import Attempt, End, end
+from .runs import Attempt, End, Note, end
 from .tool_threads import ToolThreads
 from .turns import read_past
 
@@ -88,7 +88,7 @@ class Execution:
         loop = asyncio.get_running_loop()
         self._interrupted: asyncio.Future[Outcome] = loop.create_future()
         self._deadline: asyncio.TimerHandle | None = None
-        self._seconds_left = workshop.settings.run_seconds
+        self._seconds_left = max(0.0, workshop.settings.run_seconds - attempt.worked_seconds)
         self._waits = 0
         self._outbox = Outbox(workshop.log, attempt.thread_id, Fence(attempt.run_id, attempt.number), self._refused)
         self._port = DurablePort(
@@ -111,6 +111,12 @@ class Execution:
     def leave(self) -> None:
         """Stop without an end."""
         self._interrupt(Left())
+
+    @property
+    def note(self) -> Note:
+        """What the run has taken of its limits."""
+        worked = self._workshop.settings.run_seconds - self._left_seconds()
+        return Note(self.attempt, worked, self._spent_usd())
 
     async def run(self) -> RunStatus | None:
         """Work until the run has ended.
@@ -272,13 +278,22 @@ class Execution:
             return
         self._interrupt(Left())
 
+    def _left_seconds(self) -> float:
+        if self._deadline is None:
+            return self._seconds_left
+        return max(0.0, self._deadline.when() - asyncio.get_running_loop().time())
+
+    def _spent_usd(self) -> float:
+        # What an interrupted step had spent is in the note of the attempt before, and in no record.
+        return max(self.attempt.spent_usd, self._usage.cost_usd)
+
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_at(loop.time() + self._seconds_left, self._time_is_up)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
-            self._seconds_left = max(0.0, self._deadline.when() - asyncio.get_running_loop().time())
+            self._seconds_left = self._left_seconds()
             self._deadline.cancel()
             self._deadline = None
 

@@ -50,6 +50,8 @@ class Attempt:
         message: the stored `user_message` event.
         message_seq: its place in the log; what came after belongs to later runs.
         cancelled: the user has asked for the end meanwhile.
+        worked_seconds: what earlier attempts have taken of its time, as last noted.
+        spent_usd: what they have spent, as last noted.
         exhausted: too many processes have died with this run; it ends as died.
     """
 
@@ -60,6 +62,8 @@ class Attempt:
     number: int
     message: bytes
     message_seq: int
+    worked_seconds: float = 0.0
+    spent_usd: float = 0.0
     cancelled: bool = False
     exhausted: bool = False
 
@@ -84,6 +88,8 @@ _columns = (
     runs.c.state,
     runs.c.attempt,
     runs.c.deaths,
+    runs.c.worked_ms,
+    runs.c.cost_usd,
     runs.c.message_seq,
     runs.c.ended_at,
     runs.c.cancel_requested_at,
@@ -129,6 +135,11 @@ _again = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"))
     .values(state="running", attempt=bindparam("number"), deaths=bindparam("lost"))
+)
+_note = Prepared(
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.attempt == bindparam("number"), runs.c.ended_at.is_(None))
+    .values(worked_ms=bindparam("worked"), cost_usd=bindparam("cost"))
 )
 _state = Prepared(
     select(runs.c.thread_id, runs.c.user_id, runs.c.agent, runs.c.state, runs.c.attempt, runs.c.started_at)
@@ -203,6 +214,32 @@ def hand_over(tx: Transaction, attempts: Sequence[Attempt]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a run has taken of its limits so far, all its attempts together."""
+
+    attempt: Attempt
+    worked_seconds: float
+    spent_usd: float
+
+
+def note(tx: Transaction, notes: Sequence[Note]) -> None:
+    """Write down what running runs have taken of their limits, for the attempt after a crash."""
+    if notes:
+        _note.run_many(
+            tx.connection,
+            [
+                {
+                    "run": each.attempt.run_id,
+                    "number": each.attempt.number,
+                    "worked": round(each.worked_seconds * 1000),
+                    "cost": repr(each.spent_usd),
+                }
+                for each in notes
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """How a run ends. `attempt` is None for whoever ends it from outside."""
 
@@ -261,6 +298,8 @@ def _attempt(row: Any, number: int, *, exhausted: bool = False) -> Attempt:
         number=number,
         message=bytes(row.body),
         message_seq=row.message_seq,
+        worked_seconds=row.worked_ms / 1000,
+        spent_usd=float(row.cost_usd),
         cancelled=row.cancel_requested_at is not None,
         exhausted=exhausted,
     )

@@ -161,6 +161,7 @@ runs = Table(
     Column("state", Text, nullable=False),  # queued, running, and the ends of netra.events.RunStatus
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("deaths", Integer, nullable=False, server_default="0"),  # attempts whose process ended without notice
+    Column("worked_ms", BigInteger, nullable=False, server_default="0"),  # counts towards its deadline, as last noted
     Column("message_id", Text, nullable=False),
     Column("message_seq", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False, server_default="0"),

@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("deaths", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("worked_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("message_seq", sa.BigInteger(), nullable=False),
         sa.Column("input_tokens", sa.BigInteger(), server_default="0", nullable=False),
