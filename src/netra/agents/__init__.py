@@ -7,7 +7,7 @@ async def echo(ctx: RunContext) -> str:
     return ctx.message.content
 """
 
-from .context import Answer, BudgetExceeded, Decision, File, Files, Message, RunContext, Thought, Turn
+from .context import Answer, Budget, BudgetExceeded, Decision, File, Files, Message, RunContext, Thought, Turn
 from .spec import Agent, AgentSpec, agent, load, load_all
 from .tools import tool
 
@@ -15,6 +15,7 @@ __all__ = [
     "Agent",
     "AgentSpec",
     "Answer",
+    "Budget",
     "BudgetExceeded",
     "Decision",
     "File",

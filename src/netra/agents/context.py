@@ -29,6 +29,7 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 __all__ = [
     "JSON",
     "Answer",
+    "Budget",
     "BudgetExceeded",
     "Decision",
     "File",
@@ -174,6 +175,14 @@ def _total(name: str, before: int, more: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left to a run, all its attempts together. Never below 0; `cost_usd` is None where nothing limits it."""
+
+    seconds: float
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call of a tool, as the port carries it out. `parameters` is what people see: JSON, secrets masked."""
 
@@ -188,6 +197,9 @@ class RunPort(Protocol):
 
     @property
     def cancelled(self) -> threading.Event: ...
+
+    @property
+    def budget(self) -> Budget: ...
 
     @property
     def executor(self) -> Executor | None:
@@ -319,6 +331,11 @@ class RunContext:
             ValueError: figures that cannot be (see `UsageCounter.add`).
         """
         self.port.add_usage(input_tokens, output_tokens, cost_usd)
+
+    @property
+    def budget(self) -> Budget:
+        """What the run has left: seconds until its deadline (waiting for a person is free) and dollars for models."""
+        return self.port.budget
 
     def sub(self, name: str) -> RunContext:
         """The same run seen as a sub-agent: its events carry `name`."""

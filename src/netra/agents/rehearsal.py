@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import mimetypes
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from netra.ids import new_id
 from .adapters import run_agent
 from .context import (
     Answer,
+    Budget,
     BudgetExceeded,
     Decision,
     File,
@@ -59,6 +61,7 @@ class Rehearsal:
         history: earlier turns.
         decisions: the answers to `ask_approval`, in order; then its default is taken.
         cost_usd: the budget; None for none.
+        seconds: the time `ctx.budget` counts down from; nothing enforces it.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Rehearsal:
         history: Iterable[Turn] = (),
         decisions: Iterable[Decision] = (),
         cost_usd: float | None = None,
+        seconds: float = 600.0,
         agent_name: str = "agent",
     ) -> None:
         attachments = tuple(_file(path) for path in files)
@@ -79,6 +83,7 @@ class Rehearsal:
         self._cancelled = threading.Event()
         self._decisions = list(decisions)
         self._budget = cost_usd
+        self._until = time.monotonic() + seconds
         self.usage = UsageCounter()
         self.context = RunContext(
             run_id=new_id("run"),
@@ -101,6 +106,11 @@ class Rehearsal:
     @property
     def cancelled(self) -> threading.Event:
         return self._cancelled
+
+    @property
+    def budget(self) -> Budget:
+        left = None if self._budget is None else max(0.0, self._budget - self.usage.cost_usd)
+        return Budget(max(0.0, self._until - time.monotonic()), left)
 
     @property
     def executor(self) -> None:

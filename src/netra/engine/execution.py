@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from netra.agents.adapters import run_agent
-from netra.agents.context import Answer, RunContext, UsageCounter
+from netra.agents.context import Answer, Budget, RunContext, UsageCounter
 from netra.agents.results import clean_text, to_json
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock, rfc3339
@@ -100,6 +100,7 @@ class Execution:
             clock=workshop.clock,
             usage=self._usage,
             budget_usd=workshop.settings.run_cost_usd,
+            left=self._budget,
             flooded=self._flooded,
             pause=self._pause,
         )
@@ -277,6 +278,10 @@ class Execution:
             self._interrupt(Outcome("failed", error=self._unexpected(error)))
             return
         self._interrupt(Left())
+
+    def _budget(self) -> Budget:
+        limit = self._workshop.settings.run_cost_usd
+        return Budget(self._left_seconds(), None if limit is None else max(0.0, limit - self._spent_usd()))
 
     def _left_seconds(self) -> float:
         if self._deadline is None:

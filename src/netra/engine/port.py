@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from netra.agents.context import BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
+from netra.agents.context import Budget, BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
 from netra.agents.results import clean_text, encode_json, shorten
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
@@ -63,6 +63,7 @@ class DurablePort:
     Args:
         usage: the run's counter, shared with its context.
         budget_usd: what the run may spend on models; None for no limit.
+        left: says what is left of the run's limits.
         flooded: called when the agent has done more than a run may; the run must end, whatever the agent makes of it.
         pause: called with True when the run begins to wait for a person, with False when it goes on.
     """
@@ -78,6 +79,7 @@ class DurablePort:
         clock: Clock,
         usage: UsageCounter,
         budget_usd: float | None,
+        left: Callable[[], Budget],
         flooded: Callable[[Flood], None],
         pause: Callable[[bool], None],
     ) -> None:
@@ -89,6 +91,7 @@ class DurablePort:
         self._clock = clock
         self._usage = usage
         self._budget = budget_usd
+        self._left = left
         self._flooded = flooded
         self._pause = pause
         self._cancelled = threading.Event()
@@ -107,6 +110,10 @@ class DurablePort:
     @property
     def cancelled(self) -> threading.Event:
         return self._cancelled
+
+    @property
+    def budget(self) -> Budget:
+        return self._left()
 
     @property
     def executor(self) -> Executor:

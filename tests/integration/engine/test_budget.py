@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netra.agents import RunContext
+from netra.agents import Answer, RunContext
 from netra.agents.spec import AgentSpec
 from netra.engine import engine as engine_module
 from support.engine import workbench
@@ -80,3 +80,28 @@ async def test_what_a_running_run_takes_is_noted_now_and_then(tmp_path: Path, mo
         assert float(row.cost_usd) == 0.25
         slow.release.set()
         assert (await bench.ended(thread, run_id))["usage"]["cost_usd"] == 0.25
+
+
+async def test_an_agent_sees_what_is_left_to_its_run(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def asks(ctx: RunContext) -> Answer:
+        before = ctx.budget
+        ctx.add_usage(cost_usd=0.25)
+        arrived.set()
+        await release.wait()
+        return Answer("done", [before.seconds, before.cost_usd, ctx.budget.cost_usd])
+
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [AgentSpec("asks", asks)], run_seconds=60.0, run_cost_usd=1.0) as bench:
+        thread, run_id = await bench.send(agent="asks")
+        await arrived.wait()
+        await asyncio.sleep(0.5)
+        await bench.engine.stop()
+        release.set()
+        await bench.engine.start()
+        seconds, first, second = (await bench.ended(thread, run_id))["result"]
+    assert 50 < seconds <= 59.5
+    assert (first, second) == (0.75, 0.75), "no step recorded the spending: it counts once, whoever tries again"
+    async with workbench(url, tmp_path, [AgentSpec("asks", asks)]) as bench:
+        assert (await bench.ask("asks"))[0]["result"][1:] == [None, None]

@@ -68,3 +68,11 @@ async def test_a_context_is_immutable() -> None:
         context.run_id = "run_other"  # type: ignore[misc]
     assert context.sub("other").agent_name == "other"
     assert context.agent_name == "agent"
+
+
+async def test_a_rehearsal_has_a_budget_to_look_at() -> None:
+    async def looks(ctx: RunContext) -> str:
+        ctx.add_usage(cost_usd=0.25)
+        return f"{ctx.budget.cost_usd} {9 < ctx.budget.seconds <= 10}"
+
+    assert (await Rehearsal("go", cost_usd=1.0, seconds=10).run(looks)).text == "0.75 True"
