@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.accounts import Account
+from support.accounts import Account, set_up_admin
 from support.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with the built-in agent and the test agents."""
     with ServerProcess(tmp_path_factory.mktemp("e2e"), agents=AGENTS, environment=ENVIRONMENT) as process:
         yield process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def admin(server: ServerProcess) -> Account:
+    """Its administrator. Its own fixture: the shared one may stand already, for the other tests' server."""
+    return set_up_admin(server)
 
 
 @pytest.fixture(scope="session", autouse=True)
