@@ -41,6 +41,13 @@ async def flood(ctx: RunContext) -> str:
     return "flooded"
 
 
+@agent(title="Verbose", description="`5000 20` answers with 5000 words of 20 characters.")
+async def verbose(ctx: RunContext) -> str:
+    """An answer that may be too large for its event."""
+    words = ctx.message.content.split()
+    return "\n".join(f"{number}:".ljust(int(words[1]), "é") for number in range(int(words[0])))
+
+
 @agent(title="Hang", description="Works until it is stopped.")
 async def hang(ctx: RunContext) -> str:
     """Never ends by itself."""

@@ -7,7 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    Row,
+    bindparam,
+    case,
+    cast,
+    collate,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Text
 
@@ -106,41 +121,21 @@ class Threads:
         """Threads, the most recently changed first, and the cursor of the next page.
 
         Args:
-            query: only threads whose title, questions or answers contain this text, whatever the case (on SQLite, that
-                of ASCII letters).
+            query: only threads whose title, questions or answers contain this text, whatever the case.
             limit: at most this many, 1 to 200.
             cursor: as returned with the page before.
         """
         statement = select(*_columns).where(threads.c.user_id == scope.user_id)
-        if query and (query := clean_text(query, field="q", max_chars=200).strip()):
-            pattern = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            said = (
-                select(events.c.seq)
-                .where(
-                    events.c.thread_id == threads.c.id,
-                    events.c.type.in_(("user_message", "agent_completed")),
-                    self._text_of_event().ilike(pattern, escape="\\"),
-                )
-                .exists()
-            )
-            statement = statement.where(or_(threads.c.title.ilike(pattern, escape="\\"), said))
         if cursor:
             statement = statement.where(tuple_(threads.c.updated_at, threads.c.id) < _position(cursor))
         statement = statement.order_by(threads.c.updated_at.desc(), threads.c.id.desc()).limit(limit + 1)
+        wanted = clean_text(query, field="q", max_chars=200).strip() if query else ""
         async with self._database.read() as connection:
+            if wanted:
+                statement = statement.where(_contains(wanted, connection.dialect))
             rows = (await connection.execute(statement)).all()
         more = f"{rows[limit - 1].updated_at}.{rows[limit - 1].id}" if len(rows) > limit else None
         return [_thread(row) for row in rows[:limit]], more
-
-    def _text_of_event(self) -> ColumnElement[str]:
-        if self._database.dialect == "postgresql":
-            # jsonb cannot hold NUL, which an agent may have written; such an event is not searched. The order of
-            # evaluation is only certain within CASE.
-            stored = func.convert_from(events.c.body, "UTF8")
-            body = case((func.strpos(stored, "\\u0000") == 0, cast(stored, JSONB)))
-            return func.coalesce(body["content"].astext, body["final_response"].astext)
-        text = cast(events.c.body, Text)
-        return func.coalesce(func.json_extract(text, "$.content"), func.json_extract(text, "$.final_response"))
 
     async def update(
         self, scope: Scope, thread_id: str, *, title: str | None = None, on_busy: OnBusy | None = None
@@ -220,6 +215,50 @@ def create_in(tx: Transaction, scope: Scope, thread_id: str, title: str) -> None
 
 def _owned(scope: Scope, thread_id: str) -> ColumnElement[bool]:
     return (threads.c.id == thread_id) & (threads.c.user_id == scope.user_id)
+
+
+def _contains(wanted: str, dialect: Dialect) -> ColumnElement[bool]:
+    """Whether a thread's title or something said in it contains a text, whatever the case."""
+    pattern = "%" + wanted.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+    def found_in(text: ColumnElement[str]) -> ColumnElement[bool]:
+        if dialect.name == "postgresql":
+            # The database's own collation may know the case of ASCII letters only. Before 17, it takes ICU.
+            modern = (dialect.server_version_info or (0,)) >= (17,)
+            text = collate(text, "pg_c_utf8" if modern else "und-x-icu")
+        return func.lower(text).like(pattern, escape="\\")
+
+    said = select(events.c.seq).where(
+        events.c.thread_id == threads.c.id,
+        events.c.type.in_(("user_message", "agent_completed")),
+        found_in(_text_of_event(dialect)),
+    )
+    return or_(found_in(threads.c.title), said.exists())
+
+
+def _text_of_event(dialect: Dialect) -> ColumnElement[str]:
+    """What an event says: a question, or an answer, which may be a blob."""
+    if dialect.name == "postgresql":
+        body = _jsonb(events.c.body)
+        part, part_text = func.jsonb_extract_path, func.jsonb_extract_path_text
+        question = part_text(body, "content")
+        is_text = func.jsonb_typeof(part(body, "final_response")) == "string"
+        inline = case((is_text, part_text(body, "final_response")))
+        blob_id = part_text(body, "final_response", "$blob")
+        of_blob = _jsonb(blobs.c.body)[()].astext
+    else:
+        text = cast(events.c.body, Text)
+        question = func.json_extract(text, "$.content")
+        inline = case((func.json_type(text, "$.final_response") == "text", func.json_extract(text, "$.final_response")))
+        blob_id = func.json_extract(text, '$.final_response."$blob"')
+        of_blob = func.json_extract(cast(blobs.c.body, Text), "$")
+    return func.coalesce(question, inline, select(of_blob).where(blobs.c.id == blob_id).scalar_subquery())
+
+
+def _jsonb(stored: ColumnElement[bytes]) -> Any:
+    """JSON that is kept as bytes. jsonb cannot hold NUL, which an agent may have written: NULL, not searched, then."""
+    text = func.convert_from(stored, "UTF8")
+    return case((func.strpos(text, "\\u0000") == 0, cast(text, JSONB)))  # the order is only certain within CASE
 
 
 def _position(cursor: str) -> tuple[int, str]:

@@ -106,10 +106,16 @@ def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> N
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
+        # SQLite's own lower() and LIKE know the case of ASCII letters only.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def start_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 class Database:

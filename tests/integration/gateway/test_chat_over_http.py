@@ -21,7 +21,7 @@ LIMITS = {
     "NETRA_RUNS_RUNNING": "1",
     "NETRA_RUNS_QUEUED": "2",
 }
-AGENTS = [f"support.chatty:{name}" for name in ("talk", "big", "hang")]
+AGENTS = [f"support.chatty:{name}" for name in ("talk", "big", "hang", "verbose")]
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -118,6 +118,22 @@ def test_search_finds_titles_questions_and_answers_whatever_the_case(client: htt
     assert found("said 1") == {asked.json()["thread_id"]}
     assert found("giraffe") == {answered.json()["thread_id"]}
     assert found("canary-of-the-blob") == set()
+
+
+def test_search_knows_the_case_of_every_letter_and_reads_large_answers(client: httpx.Client) -> None:
+    titled = client.post("/api/threads", json={"title": "ÄRGER mit Ωmega"}).json()["id"]
+    asked = send(client, "1 1 über Straßen")
+    large = send(client, "5000 20", agent="verbose")
+    for sent in (asked, large):
+        assert ended(client, sent) == "succeeded"
+
+    def found(query: str) -> set[str]:
+        return {thread["id"] for thread in client.get("/api/threads", params={"q": query}).json()["items"]}
+
+    assert found("ärger") == found("Ärger") == found("ωMEGA") == {titled}
+    assert found("ÜBER STRAßEN") == {asked.json()["thread_id"]}
+    assert found("4999:é") == found("4999:É") == {large.json()["thread_id"]}
+    assert found("$blob") == found("blob_") == set()
 
 
 def test_a_thread_is_renamed_and_deleted_with_everything_in_it(client: httpx.Client) -> None:
