@@ -2,6 +2,8 @@
 nobody else does.
 
     NetraError
+      BadRequest             bad_request          400   no request this server can read
+      BodyTimeout            body_timeout         408   the body did not arrive in time
       InvalidInput           invalid_input        422   a field is missing or wrong; says which
       NotAuthenticated       not_authenticated    401   no credentials, or they are not valid any more
       InvalidCredentials     invalid_credentials  401   wrong email or password
@@ -24,6 +26,8 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AgentError",
+    "BadRequest",
+    "BodyTimeout",
     "ConfigurationError",
     "Conflict",
     "Forbidden",
@@ -52,6 +56,20 @@ class NetraError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
+
+
+class BadRequest(NetraError):
+    """Not a request that this server can read: its head or its subprotocol."""
+
+    code = "bad_request"
+    status = 400
+
+
+class BodyTimeout(NetraError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+    status = 408
 
 
 class InvalidInput(NetraError):

@@ -17,7 +17,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 
 from netra.config import MIB, Settings
-from netra.errors import NetraError, PayloadTooLarge
+from netra.errors import BadRequest, BodyTimeout, NetraError, PayloadTooLarge
 from netra.ids import new_id
 from netra.monitoring.logs import request_id as request_id_variable
 from netra.monitoring.metrics import metrics
@@ -46,16 +46,6 @@ SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body that comes slower than this has `body_seconds` in all; a byte now and then does not keep a request alive."""
 
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
-
-
-class _BadRequest(NetraError):
-    code = "bad_request"
-    status = 400
-
-
-class _BodyTimeout(NetraError):
-    code = "body_timeout"
-    status = 408
 
 
 class Guard:
@@ -119,15 +109,15 @@ class Guard:
         """Check the head of the request, and return a `receive` that bounds the body."""
         names = [name for name, _ in scope["headers"]]
         if names.count(b"host") != 1:
-            raise _BadRequest("A request needs exactly one Host header.")
+            raise BadRequest("A request needs exactly one Host header.")
         if b"transfer-encoding" in names and b"content-length" in names:
-            raise _BadRequest("A request cannot have both Content-Length and Transfer-Encoding.")
+            raise BadRequest("A request cannot have both Content-Length and Transfer-Encoding.")
         upload = scope["path"] == "/api/files"
         limit = self._settings.file_bytes + MIB if upload else self._settings.body_bytes
         refusal = PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not declared.isdigit() or len(declared) > 19:
-            raise _BadRequest("Content-Length is not a number of bytes.")
+            raise BadRequest("Content-Length is not a number of bytes.")
         if int(declared) > limit:
             raise refusal
         received, waited, finished = 0, 0.0, False
@@ -142,7 +132,7 @@ class Guard:
                 async with asyncio.timeout(patience):
                     message = await receive()
             except TimeoutError:
-                raise _BodyTimeout("The body did not arrive in time.") from None
+                raise BodyTimeout("The body did not arrive in time.") from None
             waited += time.perf_counter() - asked
             received += len(message.get("body", b""))
             if received > limit:

@@ -17,7 +17,7 @@ import structlog
 
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
-from netra.errors import Forbidden, NetraError, NotAuthenticated
+from netra.errors import BadRequest, Forbidden, NetraError, NotAuthenticated
 from netra.events import PROTOCOL, ConnectionEstablished, ErrorFrame, Limits, ServerFrame, User
 from netra.gateway.http.problems import problem_body
 from netra.gateway.http.security import bearer_of, cookie_of, origin_allowed
@@ -72,7 +72,7 @@ class SocketEndpoint:
             principal = await self._authenticate(scope, headers)
             offered = scope.get("subprotocols") or []
             if offered and PROTOCOL not in offered:
-                raise _BadRequest(f"This server speaks {PROTOCOL}.")
+                raise BadRequest(f"This server speaks {PROTOCOL}.")
         except NetraError as error:
             await _refuse(send, error)
             return
@@ -147,11 +147,6 @@ class SocketEndpoint:
                 raise Forbidden("This page may not open a socket here.", hint="Add its origin to allowed_origins.")
             return await self._identity.authenticate_cookie(cookie)
         raise NotAuthenticated("Sign in first.")
-
-
-class _BadRequest(NetraError):
-    code = "bad_request"
-    status = 400
 
 
 def _headers(scope: Scope) -> dict[str, str]:
