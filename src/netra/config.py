@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     run_attempts: int = Field(3, ge=1, description="A run whose process died this often ends as died.")
     run_cost_usd: float | None = Field(None, gt=0, description="A run that spends more on models ends as failed.")
     tool_workers: int = Field(8, ge=1, le=256, description="Threads for synchronous tools.")
-    drain_seconds: float = Field(10, ge=0, description="How long a stopping server waits for runs to reach a step.")
+    drain_seconds: float = Field(
+        10, ge=0, description="How long a stopping server waits for runs to end; others go on after it."
+    )
 
     # What a client may send
     body_bytes: int = Field(1 * MIB, ge=KIB, description="Largest request body, files aside.")
@@ -85,7 +87,9 @@ class Settings(BaseSettings):
     )
     sockets_per_user: int = Field(32, ge=1, description="Open sockets and streams of one user.")
     sockets_per_address: int = Field(256, ge=1, description="Open connections from one address.")
-    heartbeat_seconds: float = Field(20, gt=0, description="Interval of the server's pings; two missed ones close.")
+    heartbeat_seconds: float = Field(
+        20, gt=0, description="Interval of the server's pings; a ping unanswered for as long closes the socket."
+    )
     header_seconds: float = Field(10, gt=0, description="Time for a client to send the head of a request.")
     body_seconds: float = Field(
         30, gt=0, description="Time for a client to send a body, plus one second for each 16 KiB of it."
