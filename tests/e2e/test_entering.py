@@ -137,6 +137,7 @@ def test_a_session_that_ends_asks_for_the_password_over_the_page_and_keeps_the_d
     expect(dialog).to_be_hidden()
     expect(chat.composer).to_have_value("A long thought that must not be lost")
     expect(chat.answer).to_contain_text("Remember me")
+    expect(chat.send.last).to_be_enabled()  # once the socket is open again
     chat.composer.press("Enter")
     expect(chat.answered(2)).to_contain_text("A long thought that must not be lost")
 
