@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from netra.config import Settings
 
+from .proxies import Proxies
 from .socket.transport import SocketProtocol
 
 HEAD_BYTES = 64 * 1024
@@ -29,6 +29,7 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     settings: Settings
+    proxies: Proxies
     open_connections: Counter[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -43,7 +44,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._address = self.client[0] if self.client else ""
         self.open_connections[self._address] += 1
         full = self.open_connections[self._address] > self.settings.sockets_per_address
-        if full and not self._is_proxy():  # many people come from a proxy's address
+        if full and not self.proxies.trusts(self._address):  # many people come from a proxy's address
             transport.abort()
             return
         self._set_deadline(self.settings.header_seconds)
@@ -52,13 +53,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._clear_deadline()
         self._release()
         super().connection_lost(exc)
-
-    def _is_proxy(self) -> bool:
-        try:
-            address = ipaddress.ip_address(self._address)
-        except ValueError:  # a Unix socket has no address
-            return False
-        return any(address in ipaddress.ip_network(proxy, strict=False) for proxy in self.settings.trusted_proxies)
 
     def _release(self) -> None:
         self.open_connections[self._address] -= 1
@@ -109,7 +103,8 @@ class HttpProtocol(HttpToolsProtocol):
 
 def http_protocol(settings: Settings) -> type[HttpProtocol]:
     """`HttpProtocol` for one server."""
-    return type("HttpProtocol", (HttpProtocol,), {"settings": settings, "open_connections": Counter()})
+    own = {"settings": settings, "proxies": Proxies(settings.trusted_proxies), "open_connections": Counter()}
+    return type("HttpProtocol", (HttpProtocol,), own)
 
 
 class Server(uvicorn.Server):

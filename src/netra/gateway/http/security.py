@@ -7,14 +7,14 @@ Credentials are never mixed: where there is an Authorization header, it alone de
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from netra.config import Settings
-from netra.errors import ConfigurationError, Forbidden, NotAuthenticated, NotFound
+from netra.errors import Forbidden, NotAuthenticated, NotFound
+from netra.gateway.proxies import Proxies
 from netra.identity import Identity, Principal
 from netra.identity.principal import ADMIN
 
@@ -30,9 +30,6 @@ _PORTS = {"http": 80, "https": 443}
 # Only for OpenAPI: `Doors` reads the headers itself.
 _BEARER = Depends(HTTPBearer(auto_error=False, description="An access token or a personal access token."))
 _COOKIE = Depends(APIKeyCookie(name=COOKIE, auto_error=False, description="Set by signing in; for the page."))
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def cookie_name(settings: Settings) -> str:
@@ -104,7 +101,7 @@ class Doors:
     def __init__(self, identity: Identity, settings: Settings) -> None:
         self._identity = identity
         self._settings = settings
-        self._proxies = tuple(_network(proxy) for proxy in settings.trusted_proxies)
+        self._proxies = Proxies(settings.trusted_proxies)
 
     async def principal(self, request: Request, _bearer: object = _BEARER, _cookie: object = _COOKIE) -> Principal:
         """The caller.
@@ -185,21 +182,7 @@ class Doors:
     def address(self, request: Request) -> str:
         """The client's address: the peer's, or what trusted proxies say of it (X-Forwarded-For, from the right)."""
         peer = request.client.host if request.client else ""
-        if not self._trusted(peer):
-            return peer
-        hops = [hop.strip() for header in request.headers.getlist("x-forwarded-for") for hop in header.split(",")]
-        for hop in reversed(hops):
-            address = _address(hop)
-            if address is None:  # what stands left of it was written by whoever wrote this
-                return peer
-            peer = str(address)
-            if not self._trusted(peer):
-                return peer
-        return peer
-
-    def _trusted(self, text: str) -> bool:
-        address = _address(text)
-        return address is not None and any(address in network for network in self._proxies)
+        return self._proxies.client(peer, request.headers.getlist("x-forwarded-for"))
 
     def keep_cookie(self, response: Response, value: str, seconds: int) -> None:
         """Have the browser keep the session."""
@@ -218,21 +201,3 @@ class Doors:
         response.delete_cookie(
             cookie_name(self._settings), path="/", secure=self._settings.secure, httponly=True, samesite="strict"
         )
-
-
-def _network(text: str) -> Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ConfigurationError(
-            f"trusted_proxies: {text!r} is no address.", hint="Write addresses or networks, such as 10.0.0.0/8."
-        ) from None
-
-
-def _address(text: str) -> Address | None:
-    try:
-        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
