@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["clean_text", "encode_json", "shorten", "to_json"]
+__all__ = ["encode_json", "shorten", "storable", "to_json"]
 
 
 def _other(value: Any) -> Any:
@@ -34,7 +34,7 @@ def encode_json(value: Any) -> bytes:
         raise TypeError(f"{type(value).__name__} is not JSON-serialisable: {error}") from error
 
 
-def clean_text(text: str) -> str:
+def storable(text: str) -> str:
     """Text that can be stored: half a surrogate pair, which no JSON may carry, becomes a question mark.
 
     Raises:
@@ -57,7 +57,7 @@ def shorten(text: str, most_bytes: int) -> str:
     Raises:
         TypeError: it is no text.
     """
-    clean = clean_text(text)
+    clean = storable(text)
     if len(clean) * 4 <= most_bytes:  # no character takes more
         return clean
     raw = clean.encode()

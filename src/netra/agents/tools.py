@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
-from .results import clean_text
+from .results import storable
 
 if TYPE_CHECKING:
     from .context import ToolCall
@@ -124,7 +124,7 @@ def is_secret(name: str) -> bool:
 def plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON for people: secrets masked, anything that is not JSON as its text."""
     if isinstance(value, str):
-        return clean_text(value)
+        return storable(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth > _DEPTH:
@@ -140,4 +140,4 @@ def plain(value: Any, depth: int = 0) -> Any:
         return plain(msgspec.to_builtins(value), depth + 1)
     except TypeError:
         dump = getattr(value, "model_dump", None)
-        return plain(dump(mode="json"), depth + 1) if callable(dump) else clean_text(str(value))
+        return plain(dump(mode="json"), depth + 1) if callable(dump) else storable(str(value))

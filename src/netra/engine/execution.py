@@ -18,7 +18,7 @@ import structlog
 
 from netra.agents.adapters import run_agent
 from netra.agents.context import Answer, Budget, RunContext, UsageCounter
-from netra.agents.results import clean_text, to_json
+from netra.agents.results import storable, to_json
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
@@ -178,7 +178,7 @@ class Execution:
         )
         answer = await run_agent(spec.target, context)
         try:
-            text = None if answer.text is None else clean_text(answer.text)
+            text = None if answer.text is None else storable(answer.text)
             if text is not None and len(text) > MOST_ANSWER_CHARS:
                 raise Flood(TOO_LONG)
             return Answer(text, to_json(answer.result))
@@ -198,7 +198,7 @@ class Execution:
             case NetraError() if self._outbox.refused:
                 raise Left from error
             case AgentError():
-                return Outcome("failed", error=Failure(code=error.code, message=clean_text(error.message)))
+                return Outcome("failed", error=Failure(code=error.code, message=storable(error.message)))
             case _:
                 return Outcome("failed", error=self._unexpected(error))
 

@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from netra.agents.context import Budget, BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
-from netra.agents.results import clean_text, encode_json, shorten
+from netra.agents.results import encode_json, shorten, storable
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
 from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
@@ -174,14 +174,14 @@ class DurablePort:
 
     async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
         key, place = self._number()
-        record, raised = await self._recorded(clean_text(name), key, place, work)
+        record, raised = await self._recorded(storable(name), key, place, work)
         return self._outcome(record, raised)
 
     async def stream(self, agent_name: str, text: str) -> None:
         self._check_open()
         if not text:
             return
-        text = clean_text(text)
+        text = storable(text)
         self._answer.append(text)
         self._answer_chars += len(text)
         if self._answer_chars > MOST_ANSWER_CHARS:
@@ -366,7 +366,7 @@ def stable_id(prefix: str, key: str) -> str:
 def _failure(error: Exception) -> dict[str, str]:
     code = error.code if isinstance(error, AgentError) else "tool_failed"
     message = error.message if isinstance(error, AgentError) else str(error) or type(error).__name__
-    return {"code": code, "message": clean_text(message)[:2000], "type": type(error).__name__}
+    return {"code": code, "message": storable(message)[:2000], "type": type(error).__name__}
 
 
 def _rebuilt(failure: Mapping[str, str]) -> Exception:
