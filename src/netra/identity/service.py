@@ -181,12 +181,10 @@ class Identity:
             raise NotAuthenticated("The ticket is not valid.", hint="Get a new one from POST /api/tickets.")
         return principal
 
-    async def still_valid(self, principal: Principal) -> bool:
-        """Whether a credential accepted earlier would be accepted now. For many, ask `still_valid_many`."""
-        return (await self._validity.of([principal]))[0]
-
     async def still_valid_many(self, principals: Sequence[Principal]) -> list[bool]:
-        """The same for many at once, in order. Ask for all of them each time: it costs one row while nothing changes.
+        """Whether credentials accepted earlier would be accepted now, in order.
+
+        Ask for all of them each time: it costs one row while nothing changes.
 
         Raises:
             Unavailable: the database cannot be reached; keep the sockets and ask again.

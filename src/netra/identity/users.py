@@ -172,12 +172,6 @@ class Users:
             rows = (await connection.execute(select(*USER_COLUMNS).order_by(users.c.created_at, users.c.id))).all()
         return tuple(user_of(row) for row in rows)
 
-    async def has_administrator(self) -> bool:
-        """Whether an administrator exists, disabled or not."""
-        async with self._database.read() as connection:
-            found = select(func.count()).select_from(users).where(is_administrator())
-            return bool((await connection.execute(found)).scalar_one())
-
     async def set_password(self, user_id: str, password: str) -> None:
         """Give a user another password. Every login and every personal access token of theirs ends.
 
