@@ -83,6 +83,8 @@ class Crowd:
         self._sockets: dict[int, socket.socket] = {}
         self._poll = select.epoll()
         self._tails: dict[int, bytes] = {}
+        self.reads = 0
+        """How often `count` found something to read on a socket."""
 
     def __enter__(self) -> Crowd:
         return self
@@ -164,6 +166,7 @@ class Crowd:
                 data = sockets[number].recv(262_144)
                 if not data:
                     raise ConnectionError(f"the server closed a socket; last it said {tails[number]!r}")
+                self.reads += 1
                 found += (tails[number] + data).count(marker)
                 tails[number] = data[-keep:]
         return found
