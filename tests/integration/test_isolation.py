@@ -50,11 +50,13 @@ class Possessions:
     waiting_run: str
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     agents = [f"support.chatty:{name}" for name in ("talk", "big", "ask", "hang")]
     environment = {"NETRA_ALLOW_REGISTRATION": "true", "NETRA_RUNS_RUNNING": "8"}
-    with ServerProcess(tmp_path_factory.mktemp("isolation"), agents=agents, environment=environment) as process:
+    url = request.getfixturevalue("postgres").create_database() if request.param == "postgresql" else None
+    data_dir = tmp_path_factory.mktemp("isolation")
+    with ServerProcess(data_dir, agents=agents, database_url=url, environment=environment) as process:
         yield process
 
 

@@ -314,7 +314,8 @@ class RunContext:
 
         Args:
             prompt: the question.
-            schema: JSON Schema of the payload that may come with the decision.
+            schema: JSON Schema of the payload that may come with the decision, for whoever draws a form; what comes
+                back is not checked against it.
             tool_call_id: the tool call that waits for it.
             expires_in: seconds until `default` is taken as the decision.
             default: the decision when nobody answers.
