@@ -162,6 +162,7 @@ runs = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("deaths", Integer, nullable=False, server_default="0"),  # attempts whose process ended without notice
     Column("worked_ms", BigInteger, nullable=False, server_default="0"),  # counts towards its deadline, as last noted
+    Column("worker_id", Text, nullable=True),  # the process that works on it, or did last
     Column("message_id", Text, nullable=False),
     Column("message_seq", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False, server_default="0"),
@@ -210,4 +211,109 @@ files = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     _time("created_at"),
+)
+
+# A server process that works on runs. One that is not seen for long is dead or frozen.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
+    _time("started_at"),
+    _time("seen_at"),
+    _time("stopped_at", nullable=True),
+)
+
+# A stretch of one user's work in one thread (or outside any), as long as the pauses are short. What its user did in it
+# is counted here; messages and runs have tables of their own.
+user_sessions = Table(
+    "user_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("thread_id", Text, nullable=True),
+    Column("connections", BigInteger, nullable=False, server_default="0"),
+    Column("messages", BigInteger, nullable=False, server_default="0"),
+    Column("runs", BigInteger, nullable=False, server_default="0"),
+    Column("runs_succeeded", BigInteger, nullable=False, server_default="0"),
+    _time("started_at"),
+    _time("last_activity_at"),
+    _time("ended_at", nullable=True),
+    Index("ix_user_sessions_of_user", "user_id", "started_at"),
+    Index("ix_user_sessions_started_at", "started_at"),
+)
+
+feature_uses = Table(
+    "feature_uses",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("uses", BigInteger, nullable=False),
+    _time("first_at"),
+    _time("last_at"),
+)
+
+# What a user says of an answer, and what the automatic checks found in it. Both outlive the run's row.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("agent", Text, nullable=False),
+    Column("rating", Integer, nullable=False),  # 1 or -1
+    Column("comment", Text, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+)
+
+answer_checks = Table(
+    "answer_checks",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("agent", Text, nullable=False),
+    Column("status", Text, nullable=False),  # how the run ended
+    Column("score", Integer, nullable=False),  # 0 to 100
+    Column("findings", LargeBinary, nullable=False),  # JSON
+    _time("checked_at"),
+    Index("ix_answer_checks_of_agent", "agent", "checked_at"),
+)
+
+# One row for each incident: from the moment a rule fires to the moment it resolves.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("key", Text, nullable=False),  # what it is about: an agent, a pool; empty for the server
+    Column("severity", Text, nullable=False),  # info, warning, critical
+    Column("summary", Text, nullable=False),
+    Column("details", LargeBinary, nullable=False),  # JSON
+    _time("opened_at"),
+    _time("last_seen_at"),
+    _time("resolved_at", nullable=True),
+    Index(
+        "uq_alerts_open",
+        "rule",
+        "key",
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index("ix_alerts_opened_at", "opened_at"),
+)
+
+# What the server counted on each day, for reports: written a few times a minute, read once in a while.
+daily_figures = Table(
+    "daily_figures",
+    metadata,
+    Column("day", Text, primary_key=True),  # 2026-01-31, UTC
+    Column("name", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False, server_default="0"),
+    Column("total", Text, nullable=False, server_default="0"),  # a sum, a decimal number
+    Column("buckets", LargeBinary, nullable=True),  # JSON: a histogram, for percentiles
 )
