@@ -21,7 +21,7 @@ from starlette.routing import WebSocketRoute
 from netra import __version__
 from netra.agents import AgentSpec, load_all
 from netra.agents.optimizer import NetraOptimizer, build_optimizer
-from netra.chat import Approvals, Files, Messages, Runs, Threads
+from netra.chat import Approvals, Feedback, Files, Messages, Runs, Threads
 from netra.clock import Clock, SystemClock
 from netra.config import Settings
 from netra.engine.engine import Engine
@@ -30,6 +30,7 @@ from netra.events import Draining, encode
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
 from netra.gateway.http.docs import docs_routes
+from netra.gateway.http.feedback import feedback_routes
 from netra.gateway.http.guard import Guard
 from netra.gateway.http.page import page_routes
 from netra.gateway.http.problems import install_problems
@@ -79,6 +80,7 @@ class Netra:
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
         self.runs = Runs(self.database, self.log, self.engine)
         self.approvals = Approvals(self.log, self.engine, self.clock)
+        self.feedback = Feedback(self.database, self.clock)
         self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes)
         self.router: MessageRouter[Connection] = MessageRouter()
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
@@ -176,6 +178,7 @@ class Netra:
                 sample=self._sample,
             )
         )
+        app.include_router(feedback_routes(doors.principal, self.feedback))
         app.include_router(docs_routes())
         socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock)
         app.router.routes.append(WebSocketRoute("/ws", socket))

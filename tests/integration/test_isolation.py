@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/threads/{thread_id}": {"title": "Taken over"},
     "POST /api/threads/{thread_id}/messages": {"id": "k", "content": "hello"},
     "POST /api/approvals/{approval_id}": {"decision": "approved"},
+    "PUT /api/runs/{run_id}/feedback": {"rating": 1},
 }
 
 

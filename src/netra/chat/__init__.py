@@ -1,9 +1,22 @@
-"""The use cases: threads, messages, runs, approvals, files. Every method takes a `Scope` (whose data) first."""
+"""The use cases: threads, messages, runs, approvals, files, feedback. Every method takes a `Scope` first."""
 
 from .approvals import Approvals
+from .feedback import Feedback, Rating
 from .files import Files, StoredFile
 from .messages import Messages, Sent
 from .runs import Run, Runs
 from .threads import Thread, Threads
 
-__all__ = ["Approvals", "Files", "Messages", "Run", "Runs", "Sent", "StoredFile", "Thread", "Threads"]
+__all__ = [
+    "Approvals",
+    "Feedback",
+    "Files",
+    "Messages",
+    "Rating",
+    "Run",
+    "Runs",
+    "Sent",
+    "StoredFile",
+    "Thread",
+    "Threads",
+]
