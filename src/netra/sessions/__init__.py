@@ -1,0 +1,69 @@
+"""Sessions: of the database (one per request, command or run), and of users (who works in which thread).
+
+The names are loaded when they are first asked for, so that `netra.sessions.metrics` and `netra.sessions.identifiers`
+can be used without the server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netra.sessions.identifiers import RequestID, RunID, SessionID, ThreadID, UserID
+    from netra.sessions.metrics import (
+        BaseSessionMetrics,
+        DatabaseSessionMetrics,
+        SessionState,
+        SystemSessionMetrics,
+        create_database_session_metrics,
+        create_system_session_metrics,
+        error_context,
+        session_metrics,
+    )
+
+__all__ = [
+    "BaseSessionMetrics",
+    "DatabaseSessionMetrics",
+    "RequestID",
+    "RunID",
+    "SessionID",
+    "SessionState",
+    "SystemSessionMetrics",
+    "ThreadID",
+    "UserID",
+    "create_database_session_metrics",
+    "create_system_session_metrics",
+    "error_context",
+    "session_metrics",
+]
+
+_HOMES = {
+    "BaseSessionMetrics": "metrics",
+    "DatabaseSessionMetrics": "metrics",
+    "RequestID": "identifiers",
+    "RunID": "identifiers",
+    "SessionID": "identifiers",
+    "SessionState": "metrics",
+    "SystemSessionMetrics": "metrics",
+    "ThreadID": "identifiers",
+    "UserID": "identifiers",
+    "create_database_session_metrics": "metrics",
+    "create_system_session_metrics": "metrics",
+    "error_context": "metrics",
+    "session_metrics": "metrics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'netra.sessions' has no attribute {name!r}") from None
+    value = getattr(import_module(f"netra.sessions.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
