@@ -56,7 +56,7 @@ class Notice:
 
 
 Opening = Literal["opened", "open", "cooling"]
-"""What came of opening an incident: it is new; there was an open one; the last one was resolved too short a time ago."""
+"""What came of opening: an incident began; one was open already; the last one was resolved too short a time ago."""
 
 
 class AlertStore(Protocol):

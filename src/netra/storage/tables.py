@@ -296,6 +296,10 @@ alerts = Table(
     _time("opened_at"),
     _time("last_seen_at"),
     _time("resolved_at", nullable=True),
+    # The two notices of an incident: when each was delivered or given up, and who delivers until when.
+    _time("firing_told_at", nullable=True),
+    _time("resolved_told_at", nullable=True),
+    _time("claimed_until", nullable=True),
     Index(
         "uq_alerts_open",
         "rule",
