@@ -15,6 +15,7 @@ nobody else does.
       RateLimited            rate_limited         429   too many; says when to come back
       LimitReached           limit_reached        429   a limit of this user (queued runs, connections)
       Unavailable            unavailable          503   storage or engine away; nothing was lost, try again
+      CircuitOpen            circuit_open         503   an agent or host fails too often; says when to come back
       ConfigurationError     configuration        500   settings that cannot work; raised at start, with what to do
       IllegalTransition      illegal_transition   500   a state machine was asked for a step it does not have
       AgentError             agent_error          500   raised by agents and tools for people: its message is shown
@@ -28,6 +29,7 @@ __all__ = [
     "AgentError",
     "BadRequest",
     "BodyTimeout",
+    "CircuitOpen",
     "ConfigurationError",
     "Conflict",
     "Forbidden",
@@ -155,6 +157,20 @@ class Unavailable(NetraError):
 
     code = "unavailable"
     status = 503
+
+
+class CircuitOpen(NetraError):
+    """An agent or a host has failed repeatedly and is not asked for a while. `retry_after` is in seconds.
+
+    Deliberately no Unavailable: what waits for the database to come back must not wait for this.
+    """
+
+    code = "circuit_open"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message, hint=hint, retry_after_seconds=retry_after, **details)
+        self.retry_after = retry_after
 
 
 class ConfigurationError(NetraError):

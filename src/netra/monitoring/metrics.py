@@ -49,6 +49,20 @@ class Metrics:
             "netra_loop_lag_seconds", "How late the event loop woke a timer.", buckets=_FAST, registry=r
         )
 
+        self.blocked_constructions = Counter(
+            "netra_blocked_constructions", "Attempts to make a tracker of executions without its factory.", registry=r
+        )
+        self.isolation_refusals = Counter(
+            "netra_isolation_refusals", "Refused attempts on other users' executions, by kind.", ["kind"], registry=r
+        )
+        self.breaker_state = Gauge(
+            "netra_breaker_state",
+            "Circuits that are not closed: 1 half-open, 2 open.",
+            ["kind", "name"],
+            registry=r,
+        )
+        self.breaker_trips = Counter("netra_breaker_trips", "Circuits that opened, by kind.", ["kind"], registry=r)
+
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)

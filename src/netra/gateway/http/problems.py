@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from netra.errors import InvalidInput, NetraError, RateLimited, Unavailable
+from netra.errors import CircuitOpen, InvalidInput, NetraError, RateLimited, Unavailable
 from netra.monitoring.logs import request_id
 
 log = structlog.get_logger(__name__)
@@ -102,11 +102,11 @@ def problem_response(error: NetraError) -> Response:
 
 
 def _ours(error: NetraError) -> bool:
-    return error.status >= 500 and not isinstance(error, Unavailable)
+    return error.status >= 500 and not isinstance(error, Unavailable | CircuitOpen)
 
 
 def _headers(error: NetraError) -> dict[str, str]:
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | CircuitOpen):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     if error.status in (429, 503):
         return {"Retry-After": str(RETRY_SECONDS)}
