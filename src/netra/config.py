@@ -43,6 +43,17 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name, or sqlite:///path. Default: netra.db in the data directory.",
     )
     read_connections: int = Field(8, ge=1, le=256, description="Database connections for reading.")
+    session_connections: int = Field(
+        5, ge=1, le=256, description="Database connections for SQLAlchemy sessions, which read and write."
+    )
+    session_wait_seconds: float = Field(30, gt=0, description="How long such a session waits for a connection.")
+    session_held_seconds: float = Field(
+        60, gt=0, description="A database connection that is held for longer is reported and taken back."
+    )
+    strict_sessions: bool = Field(
+        False,
+        description="Fail a stream that begins while its request holds a database connection, instead of logging it.",
+    )
 
     # Who may enter
     allow_registration: bool = Field(False, description="Whether anybody may create an account.")

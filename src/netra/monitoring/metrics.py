@@ -45,6 +45,36 @@ class Metrics:
         )
         self.commands = Counter("netra_commands", "Socket commands handled.", ["type", "outcome"], registry=r)
         self.sign_ins = Counter("netra_sign_ins", "Attempts to sign in.", ["outcome"], registry=r)
+        self.db_sessions = Gauge("netra_db_sessions", "Open database sessions, by state.", ["state"], registry=r)
+        self.db_pool_connections = Gauge(
+            "netra_db_pool_connections", "Database connections, by pool and use.", ["pool", "state"], registry=r
+        )
+        self.db_checkouts = Counter("netra_db_checkouts", "Connections given out.", ["pool"], registry=r)
+        self.db_wait_seconds = Histogram(
+            "netra_db_wait_seconds", "Time to get a connection.", ["pool"], buckets=_FAST, registry=r
+        )
+        self.db_pool_exhausted = Counter(
+            "netra_db_pool_exhausted", "Waits for a connection that ended in vain.", ["pool"], registry=r
+        )
+        self.db_queries = Counter("netra_db_queries", "Statements of database sessions.", registry=r)
+        self.db_transactions = Counter(
+            "netra_db_transactions", "Transactions of database sessions that ended.", ["outcome"], registry=r
+        )
+        self.db_session_errors = Counter(
+            "netra_db_session_errors", "Failures of database sessions, by kind.", ["kind"], registry=r
+        )
+        self.db_sessions_created = Counter(
+            "netra_db_sessions_created",
+            "Database sessions that were used, by whether that worked.",
+            ["outcome"],
+            registry=r,
+        )
+        self.db_session_leaks = Counter(
+            "netra_db_session_leaks", "Connections held for too long and taken back.", registry=r
+        )
+        self.stream_sessions_open = Counter(
+            "netra_stream_sessions_open", "Streams that began while their request held a connection.", registry=r
+        )
         self.loop_lag_seconds = Histogram(
             "netra_loop_lag_seconds", "How late the event loop woke a timer.", buckets=_FAST, registry=r
         )

@@ -1,8 +1,10 @@
 """One database, SQLite or PostgreSQL: many short reads, one group-commit writer.
 
-Every part that stores something gets a `Database`. Reads take a connection for the length of a `with` block; nothing
-that streams may hold one. Writes are functions handed to the writer (see `netra.storage.writer`), which is why SQLite
-never answers "database is locked" to its own server.
+`netra.sessions.RequestScopedSessionFactory` stands before it: every part that stores something gets that, and the
+`Database` learns through `use` on whose behalf it works. Reads take a connection for the length of a `with` block;
+nothing that streams may hold one. Writes are functions handed to the writer (see `netra.storage.writer`), which is why
+SQLite never answers "database is locked" to its own server. Whoever needs a session of SQLAlchemy's own gets it from a
+fourth, small pool, which reads and writes.
 """
 
 from __future__ import annotations
@@ -23,13 +25,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from netra.errors import ConfigurationError, Unavailable
 
+from .pools import CountedAsyncPool, CountedPool, PoolCounts, PoolMetrics
 from .postgres import BoundedAsyncConnection, BoundedConnection, limits, network_limits, took_too_long
+from .uses import Use, Watcher, mark
 from .writer import Writer
 
 T = TypeVar("T")
 
 QUERY_THREADS = 4
 """Threads for `Database.query`; more would only take turns."""
+READ_WAIT_SECONDS = 30.0
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another process, such as the command line, to release the file."""
 
@@ -85,7 +90,7 @@ def _limits(url: URL) -> dict[str, Any]:
 
 
 def _query_engine(url: URL, size: int) -> Engine:
-    pool = {"pool_size": size, "max_overflow": 0}
+    pool: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "poolclass": CountedPool}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"check_same_thread": False}, **pool)
         _prepare_sqlite(engine, "BEGIN", read_only=True)
@@ -94,7 +99,22 @@ def _query_engine(url: URL, size: int) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> None:
+def _async_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
+    pool: dict[str, Any] = {"max_overflow": 0, "poolclass": CountedAsyncPool, **options}
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **pool)
+        _prepare_sqlite(engine.sync_engine, "BEGIN" if read_only else None, read_only=read_only)
+        if not read_only:
+            _begin_late(engine.sync_engine)
+        return engine
+    arguments = {**_limits(url), "async_creator_fn": BoundedAsyncConnection.connect}
+    engine = create_async_engine(url, connect_args=arguments, pool_pre_ping=True, **pool)
+    if read_only:
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, begin: str | None, *, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `begin` below says, not where the driver guesses
@@ -109,9 +129,43 @@ def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> N
         # SQLite's own lower() and LIKE know the case of ASCII letters only.
         connection.create_function("lower", 1, _lower, deterministic=True)
 
+    if begin is None:
+        return
+
     @event.listens_for(engine, "begin")
     def start_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _begin_late(engine: Engine) -> None:
+    """Let a transaction on SQLite take the lock for writing when it first writes, and wait for it if need be.
+
+    A transaction that has read and writes then fails at once when somebody wrote in between, whatever the busy timeout.
+    So its reading ends there, and its statements see the data as PostgreSQL's READ COMMITTED shows them.
+    """
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        word = statement.lstrip()[:8].upper()
+        if word.startswith(("BEGIN", "COMMIT")):
+            return
+        driver: Any = connection.connection.driver_connection
+        writes = not word.startswith(("SELECT", "VALUES", "EXPLAIN", "PRAGMA"))
+        if writes and not connection.info.get(_WRITES):
+            if driver.in_transaction:
+                connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.info[_WRITES] = True
+        elif not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN")
+
+    def ended(connection: Connection) -> None:
+        connection.info.pop(_WRITES, None)
+
+    event.listen(engine, "begin", ended)
+
+
+_WRITES = "netra writes"
 
 
 def _lower(value: object) -> object:
@@ -124,11 +178,25 @@ class Database:
     Args:
         url: `sqlite:///path` or `postgresql://…`.
         read_connections: how many reads may run at once; more wait up to 30 seconds.
+        session_connections: how many sessions of SQLAlchemy's may have a connection at once.
+        session_wait_seconds: how long a further one waits.
     """
 
-    def __init__(self, url: str, *, read_connections: int = 8) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_connections: int = 8,
+        session_connections: int = 5,
+        session_wait_seconds: float = 30.0,
+    ) -> None:
         self.url = parse_url(url)
         self._read_connections = read_connections
+        self._session_connections = session_connections
+        self._session_wait_seconds = session_wait_seconds
+        self._watchers: list[Watcher] = []
+        self._pools: dict[str, PoolCounts] = {}
+        self._sessions: AsyncEngine | None = None
         self._readers: AsyncEngine | None = None
         self._queries: Engine | None = None
         self._query_threads: ThreadPoolExecutor | None = None
@@ -147,22 +215,51 @@ class Database:
         """
         if self._writer is not None:
             return
-        pool = {"pool_size": self._read_connections, "max_overflow": 0, "pool_timeout": 30}
-        if self.dialect == "sqlite":
-            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), **pool)
-            _prepare_sqlite(engine.sync_engine, "BEGIN", read_only=True)
-        else:
-            arguments = {**_limits(self.url), "async_creator_fn": BoundedAsyncConnection.connect}
-            engine = create_async_engine(
-                self.url, connect_args=arguments, pool_pre_ping=True, **pool
-            ).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         make_engine = sync_engine if self.dialect == "sqlite" else _bounded_engine
-        writer = Writer(make_engine(self.url, pool_size=1, max_overflow=0))
+        writing = make_engine(self.url, pool_size=1, max_overflow=0, poolclass=CountedPool)
+        self._made("writer", writing)
+        writer = Writer(writing)
         await writer.start()
-        self._readers, self._writer = engine, writer
+        self._writer = writer
+        self._readers = _async_engine(
+            self.url, read_only=True, pool_size=self._read_connections, pool_timeout=READ_WAIT_SECONDS
+        )
+        self._made("read", self._readers.sync_engine)
         threads = min(QUERY_THREADS, self._read_connections)
         self._queries = _query_engine(self.url, threads)
+        self._made("query", self._queries)
         self._query_threads = ThreadPoolExecutor(threads, thread_name_prefix="netra-query")
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of every engine that is made from now on, before its first connection."""
+        self._watchers.append(watcher)
+
+    def _made(self, pool: str, engine: Engine) -> None:
+        self._pools[pool] = PoolCounts(pool, engine)
+        for watcher in self._watchers:
+            watcher(pool, engine)
+
+    def pools(self) -> dict[str, PoolMetrics]:
+        """The figures of each open pool: `read`, `query`, `writer`, and `session` once it was used."""
+        return {name: counts.now() for name, counts in self._pools.items()}
+
+    def session_engine(self) -> AsyncEngine:
+        """The engine for SQLAlchemy's own sessions, which reads and writes; opened when it is first asked for.
+
+        Raises:
+            Unavailable: the database is not open.
+        """
+        if self._writer is None:
+            raise Unavailable("The database is not open.")
+        if self._sessions is None:
+            self._sessions = _async_engine(
+                self.url,
+                read_only=False,
+                pool_size=self._session_connections,
+                pool_timeout=self._session_wait_seconds,
+            )
+            self._made("session", self._sessions.sync_engine)
+        return self._sessions
 
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection. Safe to call twice."""
@@ -170,18 +267,23 @@ class Database:
         readers, self._readers = self._readers, None
         queries, self._queries = self._queries, None
         threads, self._query_threads = self._query_threads, None
+        sessions, self._sessions = self._sessions, None
+        self._pools.clear()
         if writer is not None:
             await writer.stop()
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
         if queries is not None:
             queries.dispose()
-        if readers is not None:
-            await readers.dispose()
+        for engine in (readers, sessions):
+            if engine is not None:
+                await engine.dispose()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, use: Use | None = None) -> AsyncIterator[AsyncConnection]:
         """A connection for reading, in one transaction that sees one state of the data.
+
+        The transaction ends by a rollback, there being nothing to commit.
 
         Raises:
             Unavailable: the database cannot be reached, or no connection came free in 30 seconds.
@@ -190,11 +292,12 @@ class Database:
             raise Unavailable("The database is not open.")
         try:
             async with self._readers.connect() as connection:
+                mark(_sync(connection), use)
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
-    async def query(self, work: Callable[[Connection], T]) -> T:
+    async def query(self, work: Callable[[Connection], T], *, use: Use | None = None) -> T:
         """Run short reads in a thread, in one transaction that sees one state of the data.
 
         Everything `work` asks costs one trip to a thread, where `read` makes several for each statement. For what is
@@ -208,15 +311,23 @@ class Database:
             raise Unavailable("The database is not open.")
 
         def run() -> T:
-            with engine.connect() as connection, connection.begin():
-                return work(connection)
+            with engine.connect() as connection:
+                mark(connection, use)
+                with connection.begin():
+                    return work(connection)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, run)
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
-    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        committed: Callable[[T], None] | None = None,
+        use: Use | None = None,
+    ) -> T:
         """Run `work` on the writer's connection and commit, together with whatever else is waiting.
 
         `committed` is called with the result on the event loop, in the order of the commits, even when the caller has
@@ -233,7 +344,7 @@ class Database:
         if self._writer is None:
             raise Unavailable("The database is not open.")
         try:
-            return await self._writer.write(work, committed)
+            return await self._writer.write(work, committed, use)
         except OperationalError as error:
             if took_too_long(error):
                 raise Unavailable("The database took too long.", hint="Try again in a moment.") from error
@@ -241,11 +352,16 @@ class Database:
 
     @property
     def checked_out(self) -> int:
-        """Connections for reading that are in use at this moment."""
-        pools: list[Any] = [engine.pool for engine in (self._readers, self._queries) if engine is not None]
-        return sum(pool.checkedout() for pool in pools)
+        """Connections that are in use at this moment, the writer's aside, which keeps its own."""
+        return sum(pool.checked_out for name, pool in self.pools().items() if name != "writer")
 
     @property
     def pending_writes(self) -> int:
         """Units of work that wait for the writer."""
         return self._writer.pending if self._writer is not None else 0
+
+
+def _sync(connection: AsyncConnection) -> Connection:
+    sync = connection.sync_connection
+    assert sync is not None, "a connection is open inside its block"
+    return sync

@@ -3,7 +3,7 @@
 SQLAlchemy writes the SQL, once for each dialect; what it does around every execution (caches, events, result
 processing) costs ten to twenty times the driver's own work, which a log that appends thousands of events a second would
 feel. Columns must be of types that need no conversion, as all in `netra.storage.tables` are. Errors are SQLAlchemy's
-own, so that callers see no difference.
+own, so that callers see no difference, and so is the event `after_cursor_execute`, which whoever counts listens to.
 """
 
 from __future__ import annotations
@@ -77,13 +77,17 @@ class Prepared:
             self.run(connection, rows[0])
             return
         form = self._form(connection)
-        self._guarded(
-            connection, lambda cursor: cursor.executemany(form.sql, [form.values(row) for row in rows])
-        ).close()
+        values = [form.values(row) for row in rows]
+        cursor = self._guarded(connection, lambda cursor: cursor.executemany(form.sql, values))
+        _executed(connection, cursor, form.sql, values, many=True)
+        cursor.close()
 
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Form, Any]:
         form = self._form(connection)
-        return form, self._guarded(connection, lambda cursor: cursor.execute(form.sql, form.values(values)))
+        given = form.values(values)
+        cursor = self._guarded(connection, lambda cursor: cursor.execute(form.sql, given))
+        _executed(connection, cursor, form.sql, given)
+        return form, cursor
 
     def _guarded(self, connection: Connection, work: Callable[[Any], object]) -> Any:
         dialect = connection.dialect
@@ -122,3 +126,8 @@ class Prepared:
         row: Any = namedtuple("Row", [column[0] for column in cursor.description], rename=True)  # type: ignore[misc]
         form.row = row._make
         return row._make
+
+
+def _executed(connection: Connection, cursor: Any, sql: str, values: Any, *, many: bool = False) -> None:
+    for listener in connection.dispatch.after_cursor_execute:
+        listener(connection, cursor, sql, values, None, many)

@@ -25,6 +25,7 @@ from netra.errors import Unavailable
 from netra.monitoring.metrics import metrics
 
 from .prepared import Prepared
+from .uses import MARK, Use
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class _Unit:
     work: Callable[[Connection], Any]
     future: asyncio.Future[Any]
     committed: Callable[[Any], None] | None
+    use: Use | None
     result: Any = None
     error: BaseException | None = None
 
@@ -92,7 +94,9 @@ class Writer:
         await asyncio.to_thread(thread.join)
         self._engine.dispose()
 
-    async def write(self, work: Callable[[Connection], T], committed: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], committed: Callable[[T], None] | None = None, use: Use | None = None
+    ) -> T:
         """See `Database.write`."""
         assert self._loop is not None
         future: asyncio.Future[T] = self._loop.create_future()
@@ -101,7 +105,7 @@ class Writer:
                 raise Unavailable("The server is stopping.", hint="Try again in a moment.")
             if len(self._queue) >= QUEUE:
                 raise Unavailable("Too much waits to be written.", hint="Try again in a moment.")
-            self._queue.append(_Unit(work, future, committed))
+            self._queue.append(_Unit(work, future, committed, use))
             self._wake.notify()
         # A caller that gives up must not undo work whose outcome it no longer sees: the unit runs all the same.
         return await asyncio.shield(future)
@@ -175,25 +179,33 @@ class Writer:
 
     def _work(self, connection: Connection, batch: list[_Unit]) -> bool:
         """Run the units. Returns whether there is anything to commit; raises when the whole transaction is lost."""
+        info = connection.info
         if len(batch) == 1:  # it has the transaction for itself and needs no savepoint
             (unit,) = batch
             unit.result = unit.error = None
+            info[MARK] = unit.use
             try:
                 unit.result = unit.work(connection)
             except BaseException as error:
                 if is_broken(error):
                     raise
                 unit.error = error
+            finally:
+                info[MARK] = None
             return unit.error is None
         for unit in batch:
             unit.result = unit.error = None
             _SAVEPOINT.run(connection, {})
+            info[MARK] = unit.use
             try:
                 unit.result = unit.work(connection)
             except BaseException as error:
                 if is_broken(error):
                     raise
                 unit.error = error
+            finally:
+                info[MARK] = None
+            if unit.error is not None:
                 _ROLL_BACK.run(connection, {})
             _RELEASE.run(connection, {})
         return True
@@ -263,6 +275,8 @@ def _settle(batch: list[_Unit]) -> None:
                 unit.committed(unit.result)
             except Exception:
                 log.exception("committed_callback_failed")  # those who wait for other units must hear of them
+        if unit.use is not None:
+            unit.use.settled(unit.error is None)
         if unit.future.done():
             continue
         if unit.error is not None:
