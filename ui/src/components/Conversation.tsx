@@ -1,6 +1,7 @@
 /** The messages of the open thread, kept at the bottom while the reader is there, older ones on the way up. */
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 import type { ClientState } from "../core/client.ts";
+import { feedback } from "../core/feedback.ts";
 import type { Turn } from "../core/thread.ts";
 import { useApp } from "./app.ts";
 import { DownIcon } from "./icons.tsx";
@@ -90,6 +91,16 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
   const count = turns.length + pending.length;
 
   useEffect(() => setShown(PAGE), [threadId]);
+  const answered = state.loaded && turns.some((turn) => turn.run !== null);
+  useEffect(() => {
+    if (threadId === null || !answered) return;
+    const load = (): void => {
+      if (!document.hidden) void feedback.load(threadId);
+    };
+    load();
+    document.addEventListener("visibilitychange", load);
+    return () => document.removeEventListener("visibilitychange", load);
+  }, [threadId, answered]);
   useEffect(() => {
     if (!away) setSeen(count);
   }, [away, count]);

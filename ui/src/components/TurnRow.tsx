@@ -3,6 +3,7 @@ import { memo, useEffect, useMemo, useRef, useState } from "react";
 import { blobValue } from "../core/api.ts";
 import { chartsOf, suggestionsOf } from "../core/chart.ts";
 import type { Pending } from "../core/client.ts";
+import type { Thumb } from "../core/feedback.ts";
 import { bytes, duration, plural } from "../core/format.ts";
 import type { Attachment } from "../core/protocol.gen.ts";
 import { isBlob, type ApprovalStep, type Run, type Turn } from "../core/thread.ts";
@@ -11,6 +12,7 @@ import { useAgentTitle, useApp } from "./app.ts";
 import { Button, CopyButton, Spinner } from "./controls.tsx";
 import { AlertIcon, CheckIcon, ChevronIcon, ClockIcon, CrossIcon, FileIcon, MinusIcon, PanelIcon, RetryIcon } from "./icons.tsx";
 import { Markdown } from "./Markdown.tsx";
+import { FeedbackForm, Thumbs } from "./Thumbs.tsx";
 import { useNow } from "./Ticker.ts";
 import { activity, Timeline } from "./Timeline.tsx";
 
@@ -101,6 +103,7 @@ function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; rea
   const result = useBlob(isBlob(run.result) ? run.result.$blob : null) ?? run.result;
   const charts = useMemo(() => chartsOf(result), [result]);
   const suggestions = last && !running ? suggestionsOf(result) : [];
+  const [commenting, setCommenting] = useState<Thumb | null>(null);
   const waiting = run.steps.filter((step): step is ApprovalStep => step.kind === "approval" && step.status === "running");
   return (
     <article className="answer" aria-label={`Answer of ${title}`} aria-busy={running}>
@@ -121,9 +124,11 @@ function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; rea
             <PanelIcon size={14} />
             Details
           </button>
+          {run.status !== "cancelled" && <Thumbs runId={run.id} onGiven={setCommenting} />}
           <span className="answer-cost">{cost(run)}</span>
         </div>
       )}
+      {commenting !== null && <FeedbackForm key={commenting} runId={run.id} rating={commenting} onClose={() => setCommenting(null)} />}
       {suggestions.length > 0 && (
         <ul className="suggestions" aria-label="Suggested next messages">
           {suggestions.map((each) => (

@@ -44,6 +44,8 @@ export const MoreIcon = icon(<><circle cx="3.5" cy="8" r="1" fill="currentColor"
 export const MenuIcon = icon(<path d="M2.75 5h10.5M2.75 11h10.5" />);
 export const CopyIcon = icon(<><rect x="5.75" y="5.75" width="7.5" height="7.5" rx="1.5" /><path d="M10.25 3.5v-.25a.5.5 0 0 0-.5-.5h-6.5a.5.5 0 0 0-.5.5v6.5a.5.5 0 0 0 .5.5h.25" /></>);
 export const RetryIcon = icon(<><path d="M12.75 8a4.75 4.75 0 1 1-1.4-3.36L12.75 6" /><path d="M12.75 3v3h-3" /></>);
+export const ThumbUpIcon = icon(<path d="M5.25 7.25v6H3v-6zm0 0L8 2.5c.95 0 1.6.75 1.4 1.7l-.5 2.3h3.35c.85 0 1.45.8 1.2 1.6l-1.2 4.1c-.15.6-.7 1.05-1.35 1.05H5.25" />);
+export const ThumbDownIcon = icon(<path d="M10.75 8.75v-6H13v6zm0 0L8 13.5c-.95 0-1.6-.75-1.4-1.7l.5-2.3H3.75c-.85 0-1.45-.8-1.2-1.6l1.2-4.1c.15-.6.7-1.05 1.35-1.05h5.65" />);
 export const PanelIcon = icon(<><rect x="2.25" y="3" width="11.5" height="10" rx="1.5" /><path d="M9.75 3v10" /></>);
 export const EditIcon = icon(<path d="m9.75 4 2.25 2.25-6.5 6.5H3.25V10.5z" />);
 export const TrashIcon = icon(<path d="M2.75 4.25h10.5M6.25 4V2.75h3.5V4M4 4.25l.6 9h6.8l.6-9" />);

@@ -58,6 +58,14 @@ export interface NewAccessToken {
   readonly token: string;
 }
 
+/** What the user said of one answer. */
+export interface Rating {
+  readonly run_id: string;
+  readonly rating: 1 | -1;
+  /** Empty when there were no words with it. */
+  readonly text: string;
+}
+
 /** A request that did not succeed. `message` is for people; `status` is 0 when the server could not be reached. */
 export class Problem extends Error {
   readonly status: number;
@@ -134,6 +142,9 @@ export const api = {
   thread: (thread: string) => call<ThreadSummary>("GET", `/api/threads/${id(thread)}`),
   renameThread: (thread: string, title: string) => call<ThreadSummary>("PATCH", `/api/threads/${id(thread)}`, { title }),
   deleteThread: (thread: string) => call<void>("DELETE", `/api/threads/${id(thread)}`, undefined, { keepalive: true }),
+  feedback: (thread: string) => call<{ items: ReadonlyArray<Rating> }>("GET", `/api/threads/${id(thread)}/feedback`),
+  giveFeedback: (run: string, rating: 1 | -1, text: string) => call<Rating>("PUT", `/api/runs/${id(run)}/feedback`, { rating, ...(text === "" ? {} : { text }) }),
+  takeBackFeedback: (run: string) => call<void>("DELETE", `/api/runs/${id(run)}/feedback`),
 };
 
 /** The value behind a `BlobRef`. */
