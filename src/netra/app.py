@@ -27,6 +27,7 @@ from netra.config import Settings
 from netra.engine.engine import Engine
 from netra.errors import ConfigurationError, NetraError
 from netra.events import Draining, encode
+from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_execution_tracker
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
 from netra.gateway.http.docs import docs_routes
@@ -68,6 +69,8 @@ class Netra:
         self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
         self.log = ThreadLog(self.database, self.bus, self.clock)
+        self.tracker = configure_execution_tracker(limits=TrackerLimits.of(settings), clock=self.clock)
+        self.breakers = Breakers(BreakerRules.of(settings), self.clock)
         self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
         self.files = Files(
             self.database,

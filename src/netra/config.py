@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     )
     password_workers: int = Field(2, ge=1, le=32, description="Threads that hash passwords.")
 
+    user_session_idle_seconds: float = Field(
+        1800, gt=0, le=86_400, description="Pause after which what a user does counts as a new session."
+    )
+
     # Agents
     agents: list[str] = Field(
         default_factory=lambda: ["netra.agents.optimizer:optimizer"],
@@ -81,6 +85,18 @@ class Settings(BaseSettings):
     run_seconds: float = Field(900, gt=0, description="A run that takes longer ends as timed_out.")
     run_attempts: int = Field(3, ge=1, description="A run whose process died this often ends as died.")
     run_cost_usd: float | None = Field(None, gt=0, description="A run that spends more on models ends as failed.")
+    run_silent_seconds: float = Field(
+        15, gt=0, description="A run whose process or task is not heard of for longer ends as died."
+    )
+    run_stalled_seconds: float = Field(300, gt=0, description="A run without progress for longer ends as stalled.")
+    executions_kept: int = Field(1000, ge=0, description="Ended executions kept in memory for administrators.")
+    executions_kept_seconds: float = Field(3600, gt=0, description="How long an ended execution is kept in memory.")
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures within a minute, half of the calls at least, after which an agent or host rests."
+    )
+    breaker_open_seconds: float = Field(
+        30, gt=0, description="How long it rests at first; twice as long after each failed trial, ten times at most."
+    )
     tool_workers: int = Field(8, ge=1, le=256, description="Threads for synchronous tools.")
     drain_seconds: float = Field(
         10, ge=0, description="How long a stopping server waits for runs to end; others go on after it."

@@ -160,11 +160,9 @@ class Unavailable(NetraError):
 
 
 class CircuitOpen(NetraError):
-    """An agent or a host has failed repeatedly and is not asked for a while. `retry_after` is in seconds.
+    """An agent or a host has failed repeatedly and is not asked for a while. `retry_after` is in seconds."""
 
-    Deliberately no Unavailable: what waits for the database to come back must not wait for this.
-    """
-
+    # Not an Unavailable: what waits for the database to come back must not wait for this.
     code = "circuit_open"
     status = 503
 

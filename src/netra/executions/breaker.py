@@ -28,6 +28,7 @@ from typing import Literal, NewType, get_args
 import structlog
 
 from netra.clock import Clock, SystemClock
+from netra.config import Settings
 from netra.errors import CircuitOpen
 from netra.monitoring.metrics import metrics
 
@@ -59,6 +60,16 @@ class BreakerRules:
     open_seconds: float = 30.0
     most_open_seconds: float = 300.0
     successes: int = 2
+
+    @classmethod
+    def of(cls, settings: Settings) -> BreakerRules:
+        """The thresholds an operator chose; the others are always the same."""
+        return cls(
+            failures=settings.breaker_failures,
+            calls=max(20, 2 * settings.breaker_failures),  # so many failures fit in twice
+            open_seconds=settings.breaker_open_seconds,
+            most_open_seconds=10 * settings.breaker_open_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)

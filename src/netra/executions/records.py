@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from netra.config import Settings
+
 from .states import FINAL, ExecutionState, Phase
 
 Signal = Literal["task", "deadline", "heartbeat", "progress"]
@@ -35,6 +37,16 @@ class TrackerLimits:
     stalled_seconds: float = 300.0
     kept: int = 1000
     kept_seconds: float = 3600.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> TrackerLimits:
+        """The thresholds an operator chose."""
+        return cls(
+            silent_seconds=settings.run_silent_seconds,
+            stalled_seconds=settings.run_stalled_seconds,
+            kept=settings.executions_kept,
+            kept_seconds=settings.executions_kept_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
