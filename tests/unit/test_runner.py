@@ -1,0 +1,116 @@
+"""The runner, as it is started from a terminal: what it chooses, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.categories import CATEGORIES, TESTS
+
+SEEDED = "test_every_type_on_the_wire_has_a_name_of_its_own"  # a test of test_events.py that takes no time
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The runner in a process of its own, without what the flags of this run allow."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NETRA_TEST_", "PYTEST_", "COV_"))
+    }
+    return subprocess.run(
+        [sys.executable, str(TESTS / "unified_test_runner.py"), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def collected(*arguments: str) -> list[str]:
+    """The tests that pytest would run, by node id."""
+    answer = run(*arguments, "--", "--collect-only", "-q", "-p", "no:cacheprovider")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return [line for line in answer.stdout.splitlines() if "::" in line]
+
+
+@pytest.mark.spec("runner.pattern", "commands.runner-ssot-validation")
+def test_a_pattern_chooses_files_by_folder_and_by_name() -> None:
+    everything = collected("--pattern", "*ssot_validation*", "--category", "unit", "--fast-fail")
+    assert everything
+    assert {node.rpartition("/")[0] for node in everything} == {"tests/unit/ssot_validation"}
+    assert {node.partition("::")[0] for node in collected("--pattern", "test_ids.py")} == {"tests/unit/test_ids.py"}
+
+
+@pytest.mark.spec("runner.pattern")
+def test_a_pattern_that_no_file_matches_chooses_tests_by_name() -> None:
+    assert collected("--pattern", f"{SEEDED[:-3]}*") == [f"tests/unit/test_events.py::{SEEDED}"]
+
+
+@pytest.mark.spec("runner.pattern", "runner.categories", "commands.runner-session-metrics")
+def test_a_pattern_filters_every_category() -> None:
+    chosen = collected(
+        "--pattern", "*session_metrics*", "--real-services", "--categories", "unit", "integration", "e2e"
+    )
+    assert any(node.startswith("tests/unit/") for node in chosen)
+    assert any(node.startswith("tests/e2e/test_session_metrics_auth_integration.py::") for node in chosen)
+    assert collected("--pattern", "*session_metrics*", "--category", "e2e") == [
+        node for node in chosen if node.startswith("tests/e2e/")
+    ]
+
+
+@pytest.mark.spec("runner.categories", "commands.runner-category")
+def test_a_category_is_its_folder() -> None:
+    chosen = collected("--category", "integration", "--real-services")
+    assert len(chosen) > 100
+    assert all(node.startswith("tests/integration/") for node in chosen)
+
+
+@pytest.mark.spec("runner.categories")
+def test_the_categories_are_listed_with_what_they_mean(tmp_path: Path) -> None:
+    answer = run("--list-categories", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert [line.split()[0] for line in answer.stdout.splitlines()] == list(CATEGORIES)
+    assert all(category.meaning in answer.stdout for category in CATEGORIES.values())
+
+
+@pytest.mark.spec("runner.exit-code")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--pattern", "*there_is_no_such_test*"],
+        ["--pattern", "test_ids.py", "--category", "e2e"],
+        ["--pattern", "test_ids.py", "--", "-k", "there_is_no_such_test"],
+    ],
+)
+def test_when_nothing_matches_the_exit_code_is_5(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 5
+
+
+@pytest.mark.spec("runner.categories")
+def test_a_category_that_does_not_exist_is_refused_with_those_there_are() -> None:
+    answer = run("--category", "unknown")
+    assert answer.returncode == 2
+    assert "mission_critical" in answer.stderr
+
+
+@pytest.mark.spec("runner.exit-code", "runner.fast-fail")
+def test_a_failure_is_the_exit_code_and_with_fast_fail_the_end(tmp_path: Path) -> None:
+    failing = tmp_path / "test_failing.py"
+    failing.write_text("def test_first(): assert False\ndef test_second(): assert False\n")
+    further = ("--", str(failing), "-q", "-p", "no:cacheprovider", "-c", str(TESTS.parent / "pyproject.toml"))
+    both = run(*further)
+    assert both.returncode == 1
+    assert "2 failed" in both.stdout
+    one = run("--fast-fail", *further)
+    assert one.returncode == 1
+    assert "1 failed" in one.stdout
+
+
+@pytest.mark.spec("runner.exit-code")
+def test_a_success_ends_with_0_from_any_directory(tmp_path: Path) -> None:
+    answer = run("--pattern", SEEDED, "--fast-fail", "--", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "1 passed" in answer.stdout
