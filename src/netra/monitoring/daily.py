@@ -1,9 +1,9 @@
 """What happens on a day, counted where it happens: the figures behind `netra report` and behind several alert rules.
 
 Any part calls `daily.count(name)` or `daily.observe(name, seconds)`, from any thread, at the cost of a dictionary's
-update. The figures are kept in memory and added to the day's row every few seconds and at the stop, so a crash loses a
-few seconds of counting and nothing else. Names are declared here; another name raises, so that no figure is misspelt
-in silence.
+update; what a metric counts already is read from it. The figures are kept in memory and added to the day's row every
+few seconds and at the stop, so a crash loses a few seconds of counting and nothing else. Names are declared here;
+another name raises, so that no figure is misspelt in silence.
 
 Durations are kept as histograms whose bucket `i` holds what took between `1.1**i` and `1.1**(i + 1)` seconds: sums of
 histograms are histograms, and a percentile read from one is at most five percent off.
@@ -15,7 +15,7 @@ import asyncio
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -25,24 +25,30 @@ import structlog
 from netra.clock import Clock, SystemClock
 from netra.errors import NetraError
 
-__all__ = ["COUNTS", "DURATIONS", "Daily", "Figure", "FigureStore", "Figures", "daily", "percentile"]
+from .metrics import counted, metrics
+
+__all__ = ["COUNTED", "COUNTS", "DURATIONS", "Daily", "Figure", "FigureStore", "Figures", "daily", "percentile"]
 
 log = structlog.get_logger(__name__)
+
+COUNTED: dict[str, Callable[[], int]] = {
+    "refused_accesses": lambda: counted(metrics.isolation_refusals),
+    "blocked_constructions": lambda: counted(metrics.blocked_constructions),
+    "sign_in_failures": lambda: counted(metrics.sign_ins, outcome="refused"),
+    "runs_succeeded": lambda: counted(metrics.runs_ended, status="succeeded"),
+    "runs_failed": lambda: counted(metrics.runs_ended, status="failed"),
+    "runs_cancelled": lambda: counted(metrics.runs_ended, status="cancelled"),
+    "runs_timed_out": lambda: counted(metrics.runs_ended, status="timed_out"),
+    "runs_stalled": lambda: counted(metrics.runs_ended, status="stalled"),
+    "runs_died": lambda: counted(metrics.runs_ended, status="died"),
+}
+"""Figures whose events move a counter of `netra.monitoring.metrics`: they are read there, and not counted twice."""
 
 COUNTS = {
     "session_creations": "database sessions asked for",
     "session_creation_failures": "database sessions that could not be opened",
     "pool_exhaustions": "waits for a database connection that ended without one",
     "session_leaks": "database sessions held past their limit",
-    "refused_accesses": "attempts on what belongs to another user",
-    "blocked_constructions": "direct constructions of what only a factory makes",
-    "sign_in_failures": "sign-ins refused",
-    "runs_succeeded": "runs that ended well",
-    "runs_failed": "runs that failed",
-    "runs_cancelled": "runs that somebody cancelled",
-    "runs_timed_out": "runs that took too long",
-    "runs_stalled": "runs that made no progress",
-    "runs_died": "runs whose process died",
 }
 """Names for `count`, and what they count."""
 
@@ -121,6 +127,8 @@ class Daily:
         self._store: FigureStore | None = None
         self._task: asyncio.Task[None] | None = None
         self._interval = FLUSH_SECONDS
+        self._first = {name: read() for name, read in COUNTED.items()}
+        self._read = dict(self._first)
 
     def count(self, name: str, n: int = 1) -> None:
         """Something happened `n` times.
@@ -161,6 +169,8 @@ class Daily:
         Raises:
             ValueError: no such name is declared.
         """
+        if name in COUNTED:
+            return Figure(COUNTED[name]() - self._first[name])
         if name not in COUNTS and name not in DURATIONS:
             raise ValueError(f"{name!r} is no figure of a day")
         with self._lock:
@@ -199,6 +209,11 @@ class Daily:
         today = self._clock.now().date()
         day, self._day = self._day or today, today
         with self._lock:
+            for name, read in COUNTED.items():
+                value = read()
+                if value != self._read[name]:
+                    self._unwritten.setdefault(name, Figure()).count += value - self._read[name]
+                    self._read[name] = value
             figures, self._unwritten = self._unwritten, {}
         if not figures:
             return

@@ -96,6 +96,10 @@ class AlertStore(Protocol):
         """
         ...
 
+    async def postpone(self, notice: Notice, until: datetime) -> None:
+        """A claimed notice could not be delivered; nobody tries again before `until`."""
+        ...
+
     async def settle(self, notice: Notice, at: datetime) -> None:
         """A notice was delivered, or given up: nobody tries again."""
         ...

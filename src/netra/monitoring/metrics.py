@@ -93,9 +93,33 @@ class Metrics:
         )
         self.breaker_trips = Counter("netra_breaker_trips", "Circuits that opened, by kind.", ["kind"], registry=r)
 
+        self.alerts_open = Gauge("netra_alerts_open", "Incidents that are not over.", ["severity"], registry=r)
+        self.alert_notices = Counter(
+            "netra_alert_notices", "Alert messages to channels: sent, failed, given up.", ["outcome"], registry=r
+        )
+        self.user_sessions = Gauge("netra_user_sessions", "Live sessions of users.", registry=r)
+        self.user_sessions_ended = Counter(
+            "netra_user_sessions_ended", "Sessions of users that ended, by reason.", ["reason"], registry=r
+        )
+        self.user_facts_lost = Counter(
+            "netra_user_facts_lost", "Facts about users dropped while the database was away.", registry=r
+        )
+
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def counted(counter: Counter, **labels: str) -> int:
+    """How far a counter has come, all its labels together, or those given."""
+    return round(
+        sum(
+            sample.value
+            for family in counter.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total") and labels.items() <= sample.labels.items()
+        )
+    )
 
 
 metrics = Metrics()
