@@ -47,6 +47,7 @@ from netra.identity import Identity, Principal
 from netra.log import Bus, ThreadLog
 from netra.monitoring.lag import LoopMonitor
 from netra.routing import MessageRouter
+from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.migrate import migrate
 
@@ -68,7 +69,8 @@ class Netra:
         self.database = Database(settings.database, read_connections=settings.read_connections)
         self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
-        self.log = ThreadLog(self.database, self.bus, self.clock)
+        self.activity = UserSessionTracker(self.database, self.clock, idle_seconds=settings.user_session_idle_seconds)
+        self.log = ThreadLog(self.database, self.bus, self.clock, on_stored=self.activity.stored)
         self.tracker = configure_execution_tracker(limits=TrackerLimits.of(settings), clock=self.clock)
         self.breakers = Breakers(BreakerRules.of(settings), self.clock)
         self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
@@ -107,7 +109,7 @@ class Netra:
             before, after = await asyncio.to_thread(migrate, self.settings.database)
             if before != after:
                 log.info("database migrated", before=before, after=after)
-            for part in (self.database, self.identity, self.files, self.engine, self.lag):
+            for part in (self.database, self.identity, self.activity, self.files, self.engine, self.lag):
                 await part.start()
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop)

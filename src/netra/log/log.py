@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from netra.clock import Clock, rfc3339
@@ -28,6 +29,8 @@ from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, micros, moment, runs, threads
 
 from .bus import Bus, Published
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -136,6 +139,7 @@ class Transaction:
         self._changed: dict[str, None] = {}
         self._gone: list[tuple[str, ThreadChanged]] = []
         self._types: Counter[str] = Counter()
+        self._stored: list[Event] = []
         self._compacted = False
 
     def append(self, thread_id: str, entries: Sequence[Entry], *, fence: Fence | None = None) -> list[int]:
@@ -171,6 +175,7 @@ class Transaction:
             known[entry.key] = last
             kind = str(entry.event.__struct_config__.tag)
             self._types[kind] += 1
+            self._stored.append(entry.event)
             rows.append(
                 {
                     "thread_id": thread_id,
@@ -246,7 +251,7 @@ class Transaction:
     def outcome(self) -> _Outcome:
         """What to publish once this is committed."""
         notices = [notice for thread in self._changed if (notice := self._notice(thread)) is not None]
-        return _Outcome(self._published, notices + self._gone, self._types)
+        return _Outcome(self._published, notices + self._gone, self._types, self._stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,7 @@ class _Outcome:
     published: list[Published]
     notices: list[tuple[str, ThreadChanged]]
     types: Counter[str]
+    stored: list[Event]
 
 
 class ThreadLog:
@@ -263,12 +269,21 @@ class ThreadLog:
         database: started before, stopped after.
         bus: where readers listen.
         clock: gives the time of changes.
+        on_stored: called with every event once it is stored, on the event loop. It must not raise.
     """
 
-    def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        clock: Clock,
+        *,
+        on_stored: Callable[[Event], None] = lambda _event: None,
+    ) -> None:
         self._database = database
         self._bus = bus
         self._clock = clock
+        self._on_stored = on_stored
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writer (see `Database.write` for what that asks of it) and publish what it appended.
@@ -306,6 +321,11 @@ class ThreadLog:
             self._bus.publish(published)
         for user_id, notice in outcome.notices:
             self._bus.notify(user_id, notice)
+        for event in outcome.stored:
+            try:
+                self._on_stored(event)
+            except Exception:  # what is stored is stored, and its readers have it
+                log.exception("stored event not noted")
 
     async def append(self, thread_id: str, entries: Sequence[Entry], *, fence: Fence | None = None) -> list[int]:
         """Append events to one thread; see `Transaction.append`."""

@@ -173,9 +173,9 @@ class SystemSessionMetrics(BaseSessionMetrics, kw_only=True, eq=False, gc=False)
     """All user sessions of a server together. `UserSessionManager` moves one.
 
     Args:
-        total_sessions: sessions kept now, the idle ones too.
-        active_sessions: those of them that somebody is using at this moment.
-        expired_sessions_cleaned: sessions that ended because they were idle, since the object was made.
+        total_sessions: sessions since the object was made.
+        active_sessions: those of them that have not ended.
+        expired_sessions_cleaned: those of them that ended because they were idle.
         sessions_created_today: since midnight UTC.
         sessions_reused_today: times a kept session was given out again, since midnight UTC.
         average_session_duration_minutes: over the sessions that ended; None before one did.
