@@ -227,6 +227,8 @@ class RunPort(Protocol):
 
     def add_usage(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None: ...
 
+    def progress(self, note: str | None) -> None: ...
+
 
 current_step: ContextVar[str | None] = ContextVar("netra_current_step", default=None)
 """The idempotency key of the step that runs now; set by the port around each step."""
@@ -332,6 +334,16 @@ class RunContext:
             ValueError: figures that cannot be (see `UsageCounter.add`).
         """
         self.port.add_usage(input_tokens, output_tokens, cost_usd)
+
+    def progress(self, note: str | None = None) -> None:
+        """Say that the run gets on, during work that is long and quiet; one without progress ends as stalled.
+
+        Every thought, tool, word and model request says so by itself. May be called from a tool's thread.
+
+        Args:
+            note: what it does, for administrators, who see the latest ones; the conversation does not show it.
+        """
+        self.port.progress(note)
 
     @property
     def budget(self) -> Budget:

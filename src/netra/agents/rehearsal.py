@@ -156,6 +156,9 @@ class Rehearsal:
         self.steps.append(Step("approval", agent_name, prompt, result=decision.decision))
         return decision
 
+    def progress(self, note: str | None) -> None:
+        pass  # a rehearsal has no one who watches
+
     def add_usage(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         self.usage.add(input_tokens, output_tokens, cost_usd)
         if self._budget is not None and self.usage.cost_usd > self._budget:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,22 +20,29 @@ from netra.clock import Clock, rfc3339
 from netra.config import Settings
 from netra.errors import Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus
+from netra.executions import AgentExecutionTracker, Verdict, get_execution_tracker
 from netra.ids import new_id
 from netra.log import ThreadLog, Transaction
 from netra.monitoring.metrics import metrics
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import approvals, runs
 
 from .approvals import ApprovalDesk
 from .durable import Durable
-from .execution import Execution, Left, Workshop
+from .execution import Execution, Left, Workshop, seconds_left
+from .interface import EndedRun, OnEnded
 from .ownership import Ownership
 from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
 from .tool_threads import ToolThreads
+from .tracking import Tracked
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+"""How often the tracker's verdicts are carried out."""
+EXCUSED_SECONDS = 5.0
+"""A watch that comes later than this tells that the server itself stood still."""
 TIDY_SECONDS = 60.0
 NOTE_SECONDS = 5.0
 """How often is written down what running runs have taken of their limits; a crash loses as much of it at most."""
@@ -62,17 +69,19 @@ class Engine:
         log: where events go.
         clock: the time.
         executor: this process's name among several on one database; the same after a restart.
+        tracker: told of every run; None for the process's own.
     """
 
     def __init__(
         self,
         settings: Settings,
         agents: dict[str, AgentSpec],
-        database: Database,
+        database: RequestScopedSessionFactory,
         log: ThreadLog,
         clock: Clock,
         *,
         executor: str = "netra",
+        tracker: AgentExecutionTracker | None = None,
     ) -> None:
         self._settings = settings
         self._log = log
@@ -84,6 +93,10 @@ class Engine:
         self._threads = ToolThreads(settings.tool_workers)
         self._workshop = Workshop(settings, agents, database, log, self._durable, self._threads, self._desk, clock)
         self._agents = agents
+        self._tracker = tracker or get_execution_tracker()
+        self._tracked: dict[str, Tracked] = {}
+        self._condemned: set[str] = set()
+        self._on_ended: list[OnEnded] = []
         self._active: dict[str, Execution] = {}
         self._claimed: dict[str, Attempt] = {}
         self._beginning: set[str] = set()
@@ -93,6 +106,7 @@ class Engine:
         self._ended = asyncio.Event()
         self._scheduler: asyncio.Task[None] | None = None
         self._tidier: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._draining = False
         self._leaving = False
         self._waiting = False
@@ -122,6 +136,8 @@ class Engine:
             raise
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
         self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch(), name="engine watcher")
 
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
@@ -158,11 +174,17 @@ class Engine:
         if self._launches:
             await asyncio.wait(self._launches)
         left.extend(self._claimed.values())
+        for run_id in self._claimed:
+            self._let_go(run_id)
         self._claimed.clear()
         await self._hand_over(left, notes)
         while self._active or self._beginning:
             self._ended.clear()
             await self._ended.wait()
+        if self._watcher is not None:  # until here: a run that ends while the server drains is judged as before
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+            self._watcher = None
         await self._durable.stop()
         await self._ownership.release()
         self._owner = False
@@ -188,12 +210,16 @@ class Engine:
         """See `RunEngine.cancel`."""
         if self._cancel_here(run_id):
             return
-        if await self._log.transact(lambda tx: self._cancel_queued(tx, run_id)) is None:
+        if not await self._end_outside(run_id, "cancelled", None, only="queued"):
             self._cancel_here(run_id)  # it began meanwhile
 
     def signal(self, approval_id: str) -> None:
         """See `RunEngine.signal`."""
         self._desk.signal(approval_id)
+
+    def on_ended(self, callback: OnEnded) -> None:
+        """See `RunEngine.on_ended`."""
+        self._on_ended.append(callback)
 
     # Picking
 
@@ -288,6 +314,7 @@ class Engine:
         self._waiting = claimed.waiting
         for attempt in claimed.attempts:
             self._claimed[attempt.run_id] = attempt
+            self._track(attempt)
             self._launch(attempt.run_id)
 
     def _launch(self, run_id: str) -> None:
@@ -299,7 +326,8 @@ class Engine:
         try:
             await self._durable.launch(run_id)
         except Exception:
-            self._claimed.pop(run_id, None)
+            if self._claimed.pop(run_id, None) is not None:
+                self._let_go(run_id)
             self._ended.set()
             self._in_doubt = True  # the next sweep finds out what became of it
             log.exception("launch_failed", run_id=run_id)
@@ -320,18 +348,30 @@ class Engine:
                 self._ended.set()
             if attempt is None:
                 return
+            self._track(attempt)
         if self._leaving:
+            self._let_go(run_id)
             await self._hand_over([attempt])
             raise asyncio.CancelledError
-        execution = self._active[run_id] = Execution(self._workshop, attempt)
+        execution = self._active[run_id] = Execution(self._workshop, attempt, self._tracked[run_id])
         if run_id in self._cancelled:
             execution.cancel()
         started = self._clock.monotonic()
-        status: RunStatus | None = None
+        ended: EndedRun | None = None
+        session = self._database.scope(
+            request_id=f"{run_id}.{attempt.number}",
+            user_id=attempt.scope.user_id,
+            thread_id=attempt.thread_id,
+            run_id=run_id,
+        )
         try:
-            status = await execution.run()
+            with session:
+                ended = await self._see_through(execution)
         except Left:
             raise asyncio.CancelledError from None  # leaves the workflow open
+        except asyncio.CancelledError:  # not by us
+            self._in_doubt = True
+            raise
         except Exception:
             self._in_doubt = True  # the run has no end: the next sweep gives it one
             log.exception("run_failed", run_id=run_id)
@@ -339,12 +379,67 @@ class Engine:
         finally:
             if self._active.get(run_id) is execution:
                 del self._active[run_id]
+            if ended is not None:
+                execution.tracked.ended(ended.status, execution.error)
+            self._let_go(run_id, told=ended is not None)
             self._cancelled.discard(run_id)
             self._ended.set()
             if self._waiting:
                 self._wake.set()
-            if status is not None:
-                self._count(attempt, status, self._clock.monotonic() - started)
+            if ended is not None:
+                self._tell(ended, self._clock.monotonic() - started)
+
+    async def _see_through(self, execution: Execution) -> EndedRun | None:
+        """Work until a run has ended; what somebody else has ended meanwhile is read from its row.
+
+        Returns:
+            Its end, or None when the run was deleted.
+
+        Raises:
+            Left: it goes on elsewhere, or later.
+        """
+        attempt = execution.attempt
+        try:
+            status = await execution.run()
+        except Left:
+            ended = None if self._leaving else await self._read_end(attempt.run_id)
+            if ended is None:
+                raise
+            return ended
+        if status is None:
+            return await self._read_end(attempt.run_id)
+        return EndedRun(
+            attempt.run_id,
+            attempt.scope.user_id,
+            attempt.thread_id,
+            attempt.agent,
+            status,
+            execution.seconds,
+            attempt.number,
+        )
+
+    async def _read_end(self, run_id: str) -> EndedRun | None:
+        """The end of a run as its row has it; None while it has none, or when nobody can say."""
+        try:
+            async with self._database.read() as connection:
+                row = (
+                    await connection.execute(select(runs).where(runs.c.id == run_id, runs.c.ended_at.is_not(None)))
+                ).one_or_none()
+        except Unavailable:
+            return None
+        if row is None:
+            return None
+        seconds = 0.0 if row.started_at is None else max(0.0, (row.ended_at - row.started_at) / 1e6)
+        return EndedRun(run_id, row.user_id, row.thread_id, row.agent, row.state, seconds, row.attempt)
+
+    def _track(self, attempt: Attempt) -> None:
+        self._tracked[attempt.run_id] = Tracked(self._tracker, attempt, seconds_left(self._settings, attempt))
+
+    def _let_go(self, run_id: str, *, told: bool = False) -> None:
+        tracked = self._tracked.pop(run_id, None)
+        self._condemned.discard(run_id)
+        if tracked is not None and not told:
+            tracked.left()
 
     async def _begin_again(self, run_id: str) -> Attempt | None:
         while True:
@@ -360,17 +455,65 @@ class Engine:
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _count(self, attempt: Attempt, status: RunStatus, seconds: float) -> None:
-        metrics.runs_ended.labels(status).inc()
-        metrics.run_seconds.observe(seconds)
+    def _tell(self, ended: EndedRun, worked: float | None) -> None:
+        """Count an end that is stored, and tell whoever wants to know.
+
+        Args:
+            worked: seconds this process has worked on it; None when it has not.
+        """
+        metrics.runs_ended.labels(ended.status).inc()
+        if worked is not None:
+            metrics.run_seconds.observe(worked)
         log.info(
             "run_ended",
-            run_id=attempt.run_id,
-            agent=attempt.agent,
-            status=status,
-            attempt=attempt.number,
-            seconds=round(seconds, 3),
+            run_id=ended.run_id,
+            agent=ended.agent,
+            status=ended.status,
+            attempt=ended.attempt,
+            seconds=round(ended.seconds, 3),
         )
+        for callback in self._on_ended:
+            try:
+                callback(ended)
+            except Exception:  # the run has ended, whatever its audience makes of it
+                log.exception("on_ended_failed", run_id=ended.run_id)
+
+    # Watching
+
+    async def _watch(self) -> None:
+        """Vouch for the runs that are worked on, and end those that the tracker condemns."""
+        last = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = self._clock.monotonic()
+            excused = now - last > WATCH_SECONDS + EXCUSED_SECONDS
+            last = now
+            try:
+                for tracked in tuple(self._tracked.values()):
+                    tracked.beat(excused=excused)
+                await self._carry_out(self._tracker.judge())
+            except Unavailable:
+                pass  # they are judged again
+            except Exception:
+                log.exception("watch_failed")
+
+    async def _carry_out(self, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            run_id = verdict.execution_id
+            if run_id not in self._tracked:
+                continue  # another engine's of this process
+            execution = self._active.get(run_id)
+            if run_id not in self._condemned:
+                self._condemned.add(run_id)
+                log.warning("run_condemned", run_id=run_id, status=verdict.status, reason=verdict.reason)
+            if execution is not None:
+                execution.condemn(verdict.status, verdict.reason)
+            elif run_id not in self._claimed and run_id not in self._beginning:
+                # Tracked, and nobody works on it: its end was lost on the way.
+                self._condemned.discard(run_id)
+                failure = Failure(code=verdict.status, message=verdict.reason)
+                if not await self._end_outside(run_id, verdict.status, failure):
+                    self._let_go(run_id)
 
     # Repairing, tidying, and ending from outside
 
@@ -398,7 +541,7 @@ class Engine:
             elif progress == "closed":
                 log.error("run_without_end", run_id=run_id)
                 failure = Failure(code="died", message="The server lost this run's end.")
-                await self._log.transact(self._ending(run_id, "died", failure))
+                await self._end_outside(run_id, "died", failure)
             elif not fresh:  # at the start DBOS itself carries on what is open
                 await self._durable.resume(run_id)
 
@@ -415,16 +558,24 @@ class Engine:
             return False
         return True
 
-    def _cancel_queued(self, tx: Transaction, run_id: str) -> RunStatus | None:
-        state = tx.connection.execute(select(runs.c.state).where(runs.c.id == run_id).with_for_update()).scalar()
-        return self._ending(run_id, "cancelled", None)(tx) if state == "queued" else None
+    async def _end_outside(
+        self, run_id: str, status: RunStatus, failure: Failure | None, *, only: str | None = None
+    ) -> bool:
+        """End a run that no execution here ends.
 
-    def _ending(
-        self, run_id: str, status: RunStatus, failure: Failure | None
-    ) -> Callable[[Transaction], RunStatus | None]:
+        Args:
+            only: the state it must be in; None for any.
+
+        Returns:
+            Whether it has ended by this.
+        """
         event_id, timestamp = new_id("evt"), rfc3339(self._clock.now())
+        found: list[EndedRun] = []
 
         def completed(row: Any, milliseconds: int) -> AgentCompleted:
+            found[:] = [
+                EndedRun(run_id, row.user_id, row.thread_id, row.agent, status, milliseconds / 1000, row.attempt)
+            ]
             return AgentCompleted(
                 event_id=event_id,
                 thread_id=row.thread_id,
@@ -438,4 +589,17 @@ class Engine:
                 duration_ms=milliseconds,
             )
 
-        return lambda tx: end(tx, End(run_id, status, None, completed))
+        def work(tx: Transaction) -> RunStatus | None:
+            if only is not None:
+                state = select(runs.c.state).where(runs.c.id == run_id).with_for_update()
+                if tx.connection.execute(state).scalar() != only:
+                    return None
+            return end(tx, End(run_id, status, None, completed))
+
+        if await self._log.transact(work) is None:
+            return False
+        tracked = self._tracked.pop(run_id, None)
+        if tracked is not None:
+            tracked.ended(status, None if failure is None else failure.message)
+        self._tell(found[0], None)
+        return True

@@ -26,7 +26,7 @@ from netra.errors import AgentError, IllegalTransition, NetraError, Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus, TextDelta, Usage
 from netra.ids import new_id
 from netra.log import Entry, Fence, Fenced, ThreadLog
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 
 from .approvals import ApprovalDesk
 from .durable import Durable, StepsDiffer
@@ -34,6 +34,7 @@ from .outbox import Outbox
 from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
 from .runs import Attempt, End, Note, end
 from .tool_threads import ToolThreads
+from .tracking import Tracked
 from .turns import read_past
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Workshop:
 
     settings: Settings
     agents: dict[str, AgentSpec]
-    database: Database
+    database: RequestScopedSessionFactory
     log: ThreadLog
     durable: Durable
     threads: ToolThreads
@@ -81,14 +82,19 @@ class Left(Exception):
 class Execution:
     """See the module. `run` once."""
 
-    def __init__(self, workshop: Workshop, attempt: Attempt) -> None:
+    def __init__(self, workshop: Workshop, attempt: Attempt, tracked: Tracked) -> None:
         self.attempt = attempt
+        self.tracked = tracked
+        self.seconds = 0.0
+        """How long the run took, once it has ended."""
+        self.error: str | None = None
+        """Why it ended, once it has."""
         self._workshop = workshop
         self._usage = UsageCounter()
         loop = asyncio.get_running_loop()
         self._interrupted: asyncio.Future[Outcome] = loop.create_future()
         self._deadline: asyncio.TimerHandle | None = None
-        self._seconds_left = max(0.0, workshop.settings.run_seconds - attempt.worked_seconds)
+        self._seconds_left = seconds_left(workshop.settings, attempt)
         self._waits = 0
         self._outbox = Outbox(workshop.log, attempt.thread_id, Fence(attempt.run_id, attempt.number), self._refused)
         self._port = DurablePort(
@@ -103,6 +109,7 @@ class Execution:
             left=self._budget,
             flooded=self._flooded,
             pause=self._pause,
+            tracked=tracked,
         )
 
     def cancel(self) -> None:
@@ -112,6 +119,13 @@ class Execution:
     def leave(self) -> None:
         """Stop without an end."""
         self._interrupt(Left())
+
+    def condemn(self, status: RunStatus, reason: str) -> None:
+        """End the run at once, as the detector has judged."""
+        if status == "timed_out":
+            self._time_is_up()
+        else:
+            self._interrupt(Outcome(status, error=Failure(code=status, message=reason)))
 
     @property
     def note(self) -> Note:
@@ -131,6 +145,8 @@ class Execution:
         if self.attempt.cancelled:
             self.cancel()
         self._arm()
+        task = asyncio.current_task()
+        self.tracked.starting(lambda: task is not None and not task.done())
         body = asyncio.create_task(self._agent(), name=f"agent {self.attempt.run_id}")
         try:
             first: set[asyncio.Future[Any]] = {body, self._interrupted}
@@ -176,6 +192,7 @@ class Execution:
             usage=self._usage,
             port=self._port,
         )
+        self.tracked.working()
         answer = await run_agent(spec.target, context)
         try:
             text = None if answer.text is None else storable(answer.text)
@@ -215,6 +232,7 @@ class Execution:
     async def _end(self, outcome: Outcome) -> RunStatus | None:
         self._disarm()
         self._port.close()
+        self.tracked.finalising()
         # Streamed text that is not stored yet would be removed in the same breath.
         left = tuple(each for each in await self._outbox.close() if not isinstance(each.event, TextDelta))
         try:
@@ -237,6 +255,7 @@ class Execution:
         attempt = self.attempt
 
         def completed(row: Any, milliseconds: int) -> AgentCompleted:
+            self.seconds = milliseconds / 1000
             return AgentCompleted(
                 event_id=event_id,
                 thread_id=attempt.thread_id,
@@ -252,6 +271,7 @@ class Execution:
                 usage=usage,
             )
 
+        self.error = None if outcome.error is None else outcome.error.message
         how = End(attempt.run_id, outcome.status, attempt.number, completed, usage, left)
         try:
             return await _patiently(lambda: self._workshop.log.transact(lambda tx: end(tx, how)))
@@ -305,6 +325,7 @@ class Execution:
     def _pause(self, waits: bool) -> None:
         """The time a person takes to decide is not the run's."""
         self._waits += 1 if waits else -1
+        self.tracked.waiting(waits)
         if waits and self._waits == 1:
             self._disarm()
         elif not waits and self._waits == 0 and not self._port.cancelled.is_set():
@@ -337,6 +358,11 @@ class Execution:
                 task.exception()
 
         body.add_done_callback(stopped)
+
+
+def seconds_left(settings: Settings, attempt: Attempt) -> float:
+    """How long an attempt may work: what earlier ones have left of the run's time."""
+    return max(0.0, settings.run_seconds - attempt.worked_seconds)
 
 
 class _Ended(Exception):

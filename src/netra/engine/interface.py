@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
+
+from netra.events import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that has ended, however it did.
+
+    Args:
+        seconds: since it began, all attempts together; 0 for one that never did.
+        attempt: its last attempt; 0 for one that never began.
+    """
+
+    run_id: str
+    user_id: str
+    thread_id: str
+    agent: str
+    status: RunStatus
+    seconds: float
+    attempt: int
+
+
+OnEnded = Callable[[EndedRun], None]
+"""Told of each end once it is stored, on the event loop. Must not wait."""
 
 
 class RunEngine(Protocol):
@@ -33,4 +59,8 @@ class RunEngine(Protocol):
 
     def signal(self, approval_id: str) -> None:
         """An approval was decided."""
+        ...
+
+    def on_ended(self, callback: OnEnded) -> None:
+        """Call `callback` for each run that ends from now on, those ended from outside included."""
         ...

@@ -26,6 +26,7 @@ from netra.agents.results import encode_json, shorten, storable
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
 from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
+from netra.executions import Phase
 from netra.ids import new_id
 from netra.log import Entry
 
@@ -34,6 +35,7 @@ from .durable import Durable, Place
 from .outbox import Outbox
 from .runs import Attempt
 from .tool_threads import ToolThreads
+from .tracking import Tracked
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,7 @@ class DurablePort:
         left: says what is left of the run's limits.
         flooded: called when the agent has done more than a run may; the run must end, whatever the agent makes of it.
         pause: called with True when the run begins to wait for a person, with False when it goes on.
+        tracked: told what the run does.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class DurablePort:
         left: Callable[[], Budget],
         flooded: Callable[[Flood], None],
         pause: Callable[[bool], None],
+        tracked: Tracked,
     ) -> None:
         self._attempt = attempt
         self._durable = durable
@@ -94,6 +98,7 @@ class DurablePort:
         self._left = left
         self._flooded = flooded
         self._pause = pause
+        self._tracked = tracked
         self._cancelled = threading.Event()
         self._first = attempt.number == 1
         self._steps = 0
@@ -156,7 +161,8 @@ class DurablePort:
             ),
         )
         await self._outbox.flush()  # what a tool is about to do must be known before it does it
-        record, raised = await self._recorded(name, key, place, partial(self._call, call.work))
+        with self._tracked.step(Phase.TOOL, name):
+            record, raised = await self._recorded(name, key, place, partial(self._call, call.work))
         failure = record.get("e")
         self._put(
             f"{key}:completed",
@@ -174,7 +180,9 @@ class DurablePort:
 
     async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
         key, place = self._number()
-        record, raised = await self._recorded(storable(name), key, place, work)
+        name = storable(name)
+        with self._tracked.step(Phase.MODEL, name):
+            record, raised = await self._recorded(name, key, place, work)
         return self._outcome(record, raised)
 
     async def stream(self, agent_name: str, text: str) -> None:
@@ -188,6 +196,7 @@ class DurablePort:
             raise self._flood(TOO_LONG)
         self._pending.append(text)
         self._pending_agent = agent_name
+        self._tracked.progressed = True
         if self._timer is None:
             self._send_delta()
         await self._wait_if_full()
@@ -219,7 +228,12 @@ class DurablePort:
         finally:
             self._pause(False)
 
+    def progress(self, note: str | None) -> None:
+        self._check_open()
+        self._tracked.progress(note)
+
     def add_usage(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
+        self._tracked.progressed = True
         self._usage.add(input_tokens, output_tokens, cost_usd)
         inside = current_step.get()
         if inside is not None and inside in self._spent:
@@ -315,6 +329,7 @@ class DurablePort:
         }
 
     def _put(self, key: str, event: Event) -> None:
+        self._tracked.progressed = True
         self._outbox.put(Entry(key, event))
 
     def _send_delta(self) -> None:

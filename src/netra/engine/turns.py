@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from netra.agents.context import File, Files, Message, Turn
 from netra.events import AgentCompleted, Attachment, BlobRef, UserMessage, decode
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import blobs, events, runs
 
 from .runs import Attempt
@@ -33,7 +33,7 @@ class Past:
     files: Files
 
 
-async def read_past(database: Database, attempt: Attempt, files_dir: Path) -> Past:
+async def read_past(database: RequestScopedSessionFactory, attempt: Attempt, files_dir: Path) -> Past:
     """Read what a run needs to begin.
 
     Raises:
@@ -51,7 +51,7 @@ async def read_past(database: Database, attempt: Attempt, files_dir: Path) -> Pa
     return Past(message, history, Files(tuple(earlier.values())))
 
 
-async def _turns(database: Database, attempt: Attempt, files_dir: Path) -> tuple[Turn, ...]:
+async def _turns(database: RequestScopedSessionFactory, attempt: Attempt, files_dir: Path) -> tuple[Turn, ...]:
     thread = events.c.thread_id == attempt.thread_id
     async with database.read() as connection:
         answering = {
