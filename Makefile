@@ -37,9 +37,9 @@ $(VENV)/.netra: pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/pyt
 	@$(PIP) install -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.netra-test: pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
+$(VENV)/.netra-test: pyproject.toml compat/pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
 	@echo "Installing Netra, its page and the test tools (a minute or two the first time)"
-	@$(PIP) install -c constraints.txt -e '.[test]'
+	@$(PIP) install -c constraints.txt -e '.[test]' -e ./compat
 	@touch $(VENV)/.netra $@
 
 serve: $(VENV)/.netra

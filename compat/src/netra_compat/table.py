@@ -1,0 +1,53 @@
+"""The one table: old module path, and for each name in it the module where it lives and its name there.
+
+`SessionMetrics` means four things, as the specification has it: the metrics of a database session in `shared.metrics`,
+in `shared.metrics.session_metrics` and beside the factory; those of the system beside the manager of user sessions; and
+among the aliases a function that picks one of the two by its keywords.
+"""
+
+from __future__ import annotations
+
+Names = dict[str, tuple[str, str]]
+"""Old name → (module, name there)."""
+
+
+def _at(home: str, *same: str, **others: str) -> Names:
+    """Names that live in `home`: `same` under the same name, `others` as old="new"."""
+    return {name: (home, name) for name in same} | {old: (home, new) for old, new in others.items()}
+
+
+_METRICS = "netra.sessions.metrics"
+_METRIC_CLASSES = _at(
+    _METRICS,
+    "BaseSessionMetrics",
+    "DatabaseSessionMetrics",
+    "SessionState",
+    "SystemSessionMetrics",
+    "create_database_session_metrics",
+    "create_system_session_metrics",
+)
+
+MODULES: dict[str, Names] = {
+    # Session metrics
+    "shared.metrics": _METRIC_CLASSES | _at(_METRICS, SessionMetrics="DatabaseSessionMetrics"),
+    "shared.metrics.session_metrics": _METRIC_CLASSES | _at(_METRICS, SessionMetrics="DatabaseSessionMetrics"),
+    "shared.session_management.compatibility_aliases": _METRIC_CLASSES
+    | _at(_METRICS, SessionMetrics="session_metrics"),
+    # Executions
+    "netra_backend.app.core.agent_execution_tracker": _at(
+        "netra.executions", "AgentExecutionTracker", "get_execution_tracker"
+    ),
+    # Routing: one class, three names
+    "netra_backend.app.services.websocket.quality_message_router": _at(
+        "netra.routing", QualityMessageRouter="MessageRouter"
+    ),
+    "netra_backend.app.websocket_core.canonical_message_router": _at(
+        "netra.routing", CanonicalMessageRouter="MessageRouter"
+    ),
+    "netra_backend.app.websocket_core.handlers": _at("netra.routing", "MessageRouter"),
+    # Tests: the helpers of a checkout
+    "test_framework.fixtures.lightweight_services": _at(
+        "support.lightweight", LightweightServicesFixture="LightweightServices"
+    ),
+    "test_framework.ssot.e2e_auth_helper": _at("support.accounts", "Account", "register", "set_up_admin", "sign_in"),
+}
