@@ -47,6 +47,7 @@ from netra.identity import Identity, Principal
 from netra.log import Bus, ThreadLog
 from netra.monitoring.lag import LoopMonitor
 from netra.routing import MessageRouter
+from netra.sessions import RequestScopedSessionFactory
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.migrate import migrate
@@ -66,7 +67,17 @@ class Netra:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.agents = _with_model(load_all(settings.agents), settings)
-        self.database = Database(settings.database, read_connections=settings.read_connections)
+        self.database = RequestScopedSessionFactory(
+            Database(
+                settings.database,
+                read_connections=settings.read_connections,
+                session_connections=settings.session_connections,
+                session_wait_seconds=settings.session_wait_seconds,
+            ),
+            self.clock,
+            held_seconds=settings.session_held_seconds,
+            strict=settings.strict_sessions,
+        )
         self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
         self.activity = UserSessionTracker(self.database, self.clock, idle_seconds=settings.user_session_idle_seconds)
@@ -185,10 +196,10 @@ class Netra:
         )
         app.include_router(feedback_routes(doors.principal, self.feedback))
         app.include_router(docs_routes())
-        socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock)
+        socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
         app.router.routes.append(WebSocketRoute("/ws", socket))
         app.include_router(page_routes())
-        app.add_middleware(Guard, settings=self.settings)
+        app.add_middleware(Guard, settings=self.settings, sessions=self.database)
         if self.settings.allowed_origins:
             app.add_middleware(
                 CORSMiddleware,

@@ -8,6 +8,7 @@ nobody else does.
       NotAuthenticated       not_authenticated    401   no credentials, or they are not valid any more
       InvalidCredentials     invalid_credentials  401   wrong email or password
       Forbidden              forbidden            403   known, and not allowed (origin, setup closed)
+      ForeignSession         foreign_session      403   a database session that belongs to somebody else
       NotFound               not_found            404   does not exist, or belongs to somebody else: same answer
       Conflict               conflict             409   the state has moved on; says how
       PayloadTooLarge        too_large            413   body, file or message over its limit
@@ -15,6 +16,7 @@ nobody else does.
       RateLimited            rate_limited         429   too many; says when to come back
       LimitReached           limit_reached        429   a limit of this user (queued runs, connections)
       Unavailable            unavailable          503   storage or engine away; nothing was lost, try again
+      SessionReclaimed       session_reclaimed    503   a database connection was held too long and taken back
       CircuitOpen            circuit_open         503   an agent or host fails too often; says when to come back
       ConfigurationError     configuration        500   settings that cannot work; raised at start, with what to do
       IllegalTransition      illegal_transition   500   a state machine was asked for a step it does not have
@@ -33,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "Forbidden",
+    "ForeignSession",
     "IllegalTransition",
     "InvalidCredentials",
     "InvalidInput",
@@ -42,6 +45,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "RateLimited",
+    "SessionReclaimed",
     "Unavailable",
     "UnsupportedMedia",
 ]
@@ -106,6 +110,13 @@ class Forbidden(NetraError):
     status = 403
 
 
+class ForeignSession(NetraError, PermissionError):
+    """A database session that belongs to somebody else, or says of nobody that it is theirs."""
+
+    code = "foreign_session"
+    status = 403
+
+
 class NotFound(NetraError):
     """Does not exist, or belongs to somebody else: the answer is the same."""
 
@@ -157,6 +168,19 @@ class Unavailable(NetraError):
 
     code = "unavailable"
     status = 503
+
+
+class SessionReclaimed(NetraError):
+    """A database connection was held for too long and taken back; what was not committed is undone."""
+
+    code = "session_reclaimed"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This database session held its connection for too long, so the connection was taken back.",
+            hint="Open the session where it is needed and close it before anything that may wait.",
+        )
 
 
 class CircuitOpen(NetraError):

@@ -19,6 +19,7 @@ from netra.engine.engine import Engine
 from netra.events import ApprovalResolved, Attachment, UserMessage
 from netra.ids import new_id
 from netra.log import Bus, Entry, ThreadLog, Transaction
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.tables import approvals, messages, runs, threads, users
@@ -29,7 +30,7 @@ class Workbench:
     """One process's worth of parts."""
 
     settings: Settings
-    database: Database
+    database: RequestScopedSessionFactory
     log: ThreadLog
     engine: Engine
     user_id: str = "usr_tester"
@@ -199,7 +200,7 @@ async def workbench(
     """Everything started; stopped afterwards."""
     migrate(database_url)
     options = Settings(data_dir=data_dir, database_url=database_url, **{"drain_seconds": 0.0, **settings})
-    database = Database(database_url)
+    database = RequestScopedSessionFactory(Database(database_url), strict=True)
     await database.start()
     clock = SystemClock()
     log = ThreadLog(database, Bus(), clock)

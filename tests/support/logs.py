@@ -14,6 +14,7 @@ from netra.clock import SystemClock, rfc3339
 from netra.events import AgentCompleted, Event, TextDelta, UserMessage
 from netra.ids import new_id
 from netra.log import Bus, Entry, Fence, ThreadLog, Transaction
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.tables import micros, runs, threads, users
@@ -29,7 +30,7 @@ class Bench:
         user_id: the owner of what `thread` and `run` make.
     """
 
-    database: Database
+    database: RequestScopedSessionFactory
     bus: Bus
     log: ThreadLog
     clock: SystemClock
@@ -119,7 +120,7 @@ def user_row(user_id: str) -> dict[str, Any]:
 async def bench(url: str) -> AsyncIterator[Bench]:
     """Migrate the database at `url` and open a log on it."""
     migrate(url)
-    database, bus, clock = Database(url), Bus(), SystemClock()
+    database, bus, clock = RequestScopedSessionFactory(Database(url), strict=True), Bus(), SystemClock()
     await database.start()
     try:
         yield Bench(database, bus, ThreadLog(database, bus, clock), clock)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from netra.clock import Clock
 from netra.errors import Conflict, NotFound
 from netra.identity import Scope
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import feedback, micros, moment, runs, threads
 from netra.text import clean_text
 
@@ -52,7 +52,7 @@ def _rating(row: Row[Any]) -> Rating:
 class Feedback:
     """The feedback of one user at a time, on their own runs."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

@@ -27,7 +27,7 @@ from netra.clock import Clock
 from netra.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Unavailable
 from netra.identity import Scope
 from netra.ids import new_id
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import files, micros, moment, users
 from netra.text import clean_id
 
@@ -64,7 +64,13 @@ class Files:
     """
 
     def __init__(
-        self, database: Database, directory: Path, clock: Clock, *, max_bytes: int, max_bytes_of_user: int
+        self,
+        database: RequestScopedSessionFactory,
+        directory: Path,
+        clock: Clock,
+        *,
+        max_bytes: int,
+        max_bytes_of_user: int,
     ) -> None:
         self._database = database
         self._directory = directory

@@ -12,7 +12,7 @@ from netra.errors import NotFound
 from netra.events import Usage
 from netra.identity import Scope
 from netra.log import ThreadLog, Transaction
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import moment, runs
 
 
@@ -34,7 +34,7 @@ class Run:
 class Runs:
     """Runs of one user at a time."""
 
-    def __init__(self, database: Database, log: ThreadLog, engine: RunEngine) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine) -> None:
         self._database = database
         self._log = log
         self._engine = engine

@@ -31,7 +31,7 @@ from netra.errors import InvalidInput, NotFound
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Page, Placed, ThreadLog, Transaction
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, files, moment, runs, threads
 from netra.text import clean_id, clean_text
@@ -85,7 +85,7 @@ def missing() -> NotFound:
 class Threads:
     """Threads of one user at a time."""
 
-    def __init__(self, database: Database, log: ThreadLog, engine: RunEngine, stored: Files) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine, stored: Files) -> None:
         self._database = database
         self._log = log
         self._engine = engine

@@ -26,11 +26,13 @@ def with_users(settings: Settings, work: Callable[[Users, PersonalTokens], Await
     from netra.identity.passwords import Passwords
     from netra.identity.personal import PersonalTokens
     from netra.identity.users import Users
+    from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
     from netra.storage.migrate import migrate
 
     async def run() -> T:
-        database, clock = Database(settings.database, read_connections=1), SystemClock()
+        clock = SystemClock()
+        database = RequestScopedSessionFactory(Database(settings.database, read_connections=1), clock)
         await database.start()
         try:
             async with Passwords(workers=1) as passwords:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 from netra.clock import Clock
 from netra.errors import NotAuthenticated
 from netra.ids import new_id
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import logins, micros, moment, refresh_tokens, users
 
 from . import credentials, installation
@@ -68,7 +68,7 @@ class Logins:
         days: life of a login that is not used.
     """
 
-    def __init__(self, database: Database, clock: Clock, days: float = 30) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, days: float = 30) -> None:
         self._database = database
         self._clock = clock
         self.life = timedelta(days=days)

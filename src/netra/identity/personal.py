@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, inser
 from netra.clock import Clock
 from netra.errors import InvalidInput, LimitReached, NotAuthenticated, NotFound
 from netra.ids import new_id
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import access_tokens, logins, micros, moment, users
 from netra.text import clean_text
 
@@ -64,7 +64,7 @@ def revoke_all(connection: Connection, user_id: str, now: int, mark: bytes) -> N
 class PersonalTokens:
     """See the module. Needs nothing but a started database, so that the command line can use it too."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

@@ -28,7 +28,7 @@ from netra.errors import (
     Unavailable,
 )
 from netra.monitoring.metrics import metrics
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import micros
 from netra.text import clean_text
 
@@ -95,7 +95,7 @@ class Identity:
         settings: `allow_registration`, `access_token_seconds`, `session_days`, `login_attempts`, `password_workers`.
     """
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, settings: Settings) -> None:
         self._settings = settings
         self._clock = clock
         self._passwords = Passwords(settings.password_workers)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from netra.clock import Clock
 from netra.errors import Forbidden
 from netra.ids import new_id
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import micros, moment, users
 
 from . import credentials, installation
@@ -25,7 +25,7 @@ _HINT = "Use the newest link that the server printed; once an administrator exis
 class Setup:
     """See the module."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._closed = False

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from netra.clock import Clock
 from netra.errors import LimitReached
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import micros, tickets
 
 from . import credentials
@@ -33,7 +33,7 @@ class Redeemed:
 class Tickets:
     """See the module."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

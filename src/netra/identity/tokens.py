@@ -18,7 +18,7 @@ from joserfc.jwk import OctKey
 
 from netra.clock import Clock
 from netra.errors import NotAuthenticated
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 
 from . import installation
 
@@ -52,7 +52,7 @@ class AccessTokens:
         seconds: life of a token, at most 900.
     """
 
-    def __init__(self, database: Database, clock: Clock, seconds: int = MAX_SECONDS) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, seconds: int = MAX_SECONDS) -> None:
         self._database = database
         self._clock = clock
         self.seconds = min(seconds, MAX_SECONDS)

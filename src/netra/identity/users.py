@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from netra.clock import Clock
 from netra.errors import Conflict, InvalidInput, NotFound
 from netra.ids import new_id
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import micros, moment, runs, users
 from netra.text import clean_text
 
@@ -102,7 +102,7 @@ class Users:
         passwords: started.
     """
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, passwords: Passwords) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords

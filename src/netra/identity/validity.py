@@ -12,7 +12,7 @@ from sqlalchemy import Table, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netra.clock import Clock
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import access_tokens, installation, logins, micros, users
 
 from .installation import REVOCATIONS
@@ -24,7 +24,7 @@ BATCH = 500
 class Validity:
     """See the module."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._mark: bytes | None = None

@@ -24,7 +24,7 @@ from netra.errors import NetraError, NotFound, Unavailable
 from netra.events import BlobRef, Event, ThreadChanged, encode_unplaced, place
 from netra.ids import new_id
 from netra.monitoring.metrics import metrics
-from netra.storage import Database
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, micros, moment, runs, threads
 
@@ -274,7 +274,7 @@ class ThreadLog:
 
     def __init__(
         self,
-        database: Database,
+        database: RequestScopedSessionFactory,
         bus: Bus,
         clock: Clock,
         *,
@@ -286,7 +286,7 @@ class ThreadLog:
         self._on_stored = on_stored
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in the writer (see `Database.write` for what that asks of it) and publish what it appended.
+        """Run `work` in the writer (`Database.write` says what that asks of it) and publish what it appended.
 
         Raises:
             Unavailable: the database is away, and nothing was stored.

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netra.sessions.aggregator import SystemSessionAggregator, SystemSessionFigures
+    from netra.sessions.factory import RequestScopedSessionFactory
     from netra.sessions.identifiers import RequestID, RunID, SessionID, ThreadID, UserID
     from netra.sessions.metrics import (
         BaseSessionMetrics,
@@ -21,14 +23,20 @@ if TYPE_CHECKING:
         error_context,
         session_metrics,
     )
+    from netra.sessions.scopes import RequestSession, StreamHoldsConnection
 
 __all__ = [
     "BaseSessionMetrics",
     "DatabaseSessionMetrics",
     "RequestID",
+    "RequestScopedSessionFactory",
+    "RequestSession",
     "RunID",
     "SessionID",
     "SessionState",
+    "StreamHoldsConnection",
+    "SystemSessionAggregator",
+    "SystemSessionFigures",
     "SystemSessionMetrics",
     "ThreadID",
     "UserID",
@@ -42,9 +50,14 @@ _HOMES = {
     "BaseSessionMetrics": "metrics",
     "DatabaseSessionMetrics": "metrics",
     "RequestID": "identifiers",
+    "RequestScopedSessionFactory": "factory",
+    "RequestSession": "scopes",
     "RunID": "identifiers",
     "SessionID": "identifiers",
     "SessionState": "metrics",
+    "StreamHoldsConnection": "scopes",
+    "SystemSessionAggregator": "aggregator",
+    "SystemSessionFigures": "aggregator",
     "SystemSessionMetrics": "metrics",
     "ThreadID": "identifiers",
     "UserID": "identifiers",

@@ -233,11 +233,12 @@ async def test_two_claims_never_take_the_same_run(database_url: str, tmp_path: P
     from netra.clock import SystemClock
     from netra.engine.runs import claim
     from netra.log import Bus, ThreadLog
+    from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
 
     async with workbench(database_url, tmp_path, [], start=False) as bench:
         sent = {(await bench.send(agent="x", wake=False))[1] for _ in range(30)}
-        databases = [Database(database_url), Database(database_url)]
+        databases = [RequestScopedSessionFactory(Database(database_url)) for _ in range(2)]
         for database in databases:
             await database.start()
         logs = [ThreadLog(database, Bus(), SystemClock()) for database in databases]

@@ -18,6 +18,7 @@ from netra.gateway.http.auth import auth_routes
 from netra.gateway.http.guard import Guard
 from netra.gateway.http.problems import install_problems
 from netra.identity import Identity
+from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
 from netra.storage.migrate import migrate
 
@@ -48,7 +49,7 @@ class Installation:
     """A server and everything a test may want of it."""
 
     settings: Settings
-    database: Database
+    database: RequestScopedSessionFactory
     clock: Clock
     identity: Identity
     app: FastAPI
@@ -94,7 +95,7 @@ async def install(database_url: str) -> AsyncIterator[Install]:
 
         async def start(clock: Clock | None = None, **settings: Any) -> Installation:
             chosen = Settings(**{"database_url": database_url, "public_url": ORIGIN, **settings})
-            database = Database(chosen.database)
+            database = RequestScopedSessionFactory(Database(chosen.database), strict=True)
             await database.start()
             stack.push_async_callback(database.stop)
             identity = Identity(database, clock or Clock(), chosen)
@@ -103,7 +104,7 @@ async def install(database_url: str) -> AsyncIterator[Install]:
             app = FastAPI()
             install_problems(app)
             app.include_router(auth_routes(identity, chosen))
-            app.add_middleware(Guard, settings=chosen)
+            app.add_middleware(Guard, settings=chosen, sessions=database)
             made = Installation(chosen, database, identity._clock, identity, app, stack)  # type: ignore[arg-type]
             identity.on_revoked(lambda **what: made.revoked.append(what))
             return made

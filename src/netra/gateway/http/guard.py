@@ -2,7 +2,8 @@
 
 It gives the request an id, refuses what HTTP/1.1 forbids but servers let through (no or several Host headers,
 Content-Length together with Transfer-Encoding), bounds the body in size and in time, adds the security headers to
-every answer, turns what nobody caught into a problem document, and logs and counts one line per request.
+every answer, turns what nobody caught into a problem document, and logs and counts one line per request. Each request is one
+database session; an answer that streams ends it with its first byte, and may hold no connection then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from netra.errors import BadRequest, BodyTimeout, NetraError, PayloadTooLarge
 from netra.ids import new_id
 from netra.monitoring.logs import request_id as request_id_variable
 from netra.monitoring.metrics import metrics
+from netra.sessions import RequestScopedSessionFactory
 
 from .page import CONTENT_SECURITY_POLICY
 from .problems import problem_body
@@ -51,8 +53,9 @@ _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 class Guard:
     """See the module. Wraps the whole application; leaves sockets and the lifespan alone."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
+    def __init__(self, app: App, settings: Settings, sessions: RequestScopedSessionFactory) -> None:
         self._app = app
+        self._sessions = sessions
         self._settings = settings
         self._headers = list(_SECURITY)
         if settings.secure:
@@ -65,6 +68,7 @@ class Guard:
         started = time.perf_counter()
         request_id = new_id("req")
         token = request_id_variable.set(request_id)
+        session = self._sessions.scope(request_id=request_id)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -75,12 +79,15 @@ class Guard:
                 extra = [header for header in self._headers if header[0] not in own]
                 message["headers"] = [*message.get("headers", []), *extra, (b"x-request-id", request_id.encode())]
                 metrics.request_seconds.labels(_route(scope)).observe(time.perf_counter() - started)
+            elif message.get("more_body") and not session.closed:
+                self._sessions.guard_stream(session)
             await send(message)
 
         try:
             try:
                 receive = self._bounded(scope, receive)
-                await self._app(scope, receive, answer)
+                with session:
+                    await self._app(scope, receive, answer)
             except ClientDisconnect:  # there is nobody to answer
                 pass
             except NetraError as error:

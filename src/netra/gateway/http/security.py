@@ -17,6 +17,7 @@ from netra.errors import Forbidden, NotAuthenticated, NotFound
 from netra.gateway.proxies import Proxies
 from netra.identity import Identity, Principal
 from netra.identity.principal import ADMIN
+from netra.sessions.scopes import identify
 
 from .problems import NOTHING_HERE
 
@@ -110,6 +111,11 @@ class Doors:
             NotAuthenticated: there are no credentials, or they are not valid.
             Forbidden: a cookie, from a page that may not use it.
         """
+        caller = await self._caller(request)
+        identify(caller.scope.user_id)
+        return caller
+
+    async def _caller(self, request: Request) -> Principal:
         authorization = request.headers.getlist("authorization")
         if authorization:
             bearer = bearer_of(authorization[0]) if len(authorization) == 1 else None

@@ -22,8 +22,10 @@ from netra.events import PROTOCOL, ConnectionEstablished, ErrorFrame, Limits, Se
 from netra.gateway.http.problems import problem_body
 from netra.gateway.http.security import bearer_of, cookie_of, origin_allowed
 from netra.identity import Identity, Principal
+from netra.ids import new_id
 from netra.monitoring.logs import request_id as request_id_variable
 from netra.routing import MessageRouter
+from netra.sessions import RequestScopedSessionFactory
 
 from .hub import Connection, Hub
 from .transport import EXTENSION, SocketProtocol
@@ -46,13 +48,20 @@ class SocketEndpoint:
     """The ASGI application behind `/ws`."""
 
     def __init__(
-        self, hub: Hub, router: MessageRouter[Connection], identity: Identity, settings: Settings, clock: Clock
+        self,
+        hub: Hub,
+        router: MessageRouter[Connection],
+        identity: Identity,
+        settings: Settings,
+        clock: Clock,
+        sessions: RequestScopedSessionFactory,
     ) -> None:
         self._hub = hub
         self._router = router
         self._identity = identity
         self._settings = settings
         self._clock = clock
+        self._sessions = sessions
         self._limits = Limits(
             message_bytes=settings.socket_message_bytes,
             content_chars=settings.content_chars,
@@ -69,7 +78,9 @@ class SocketEndpoint:
             raise RuntimeError("sockets need netra.gateway.socket.transport.SocketProtocol as uvicorn's ws= setting")
         headers = _headers(scope)
         try:
-            principal = await self._authenticate(scope, headers)
+            with self._sessions.scope(request_id=new_id("req")) as session:
+                principal = await self._authenticate(scope, headers)
+                self._sessions.guard_stream(session)
             offered = scope.get("subprotocols") or []
             if offered and PROTOCOL not in offered:
                 raise BadRequest(f"This server speaks {PROTOCOL}.")
@@ -120,9 +131,14 @@ class SocketEndpoint:
             if data is None:
                 answer = ErrorFrame(code="invalid_message", message="This is not a text frame.", hint="Send JSON text.")
             else:
-                token = request_id_variable.set(f"{connection.id}.{number}")
+                request_id = f"{connection.id}.{number}"
+                token = request_id_variable.set(request_id)
                 try:
-                    answer = await self._router.dispatch(connection, data)
+                    with self._sessions.scope(
+                        request_id=request_id, user_id=connection.principal.scope.user_id
+                    ) as session:
+                        answer = await self._router.dispatch(connection, data)
+                        self._sessions.guard_stream(session)
                 finally:
                     request_id_variable.reset(token)
             if answer is None:
