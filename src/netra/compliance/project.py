@@ -1,0 +1,538 @@
+"""All files together: which module a file is, what an import reaches, what a dotted name means, what a class has.
+
+Rules ask here and see nothing else. Every question has the answer "not known", and rules are silent then.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from .facts import MODULE, Class, FileFacts, Function, How, Import
+
+MOST_HOPS = 30
+"""Imports that are followed from name to name; more is a circle."""
+
+ScopeName = Literal["core", "tests", "scripts"]
+
+
+@dataclass(slots=True, eq=False)
+class File:
+    """One source file.
+
+    Args:
+        path: relative to the root of the code base.
+        package_root: the directory its module name begins in, relative to the root; empty for the root itself.
+        module: its dotted name.
+    """
+
+    path: str
+    facts: FileFacts
+    package_root: str
+    module: str
+    is_package: bool
+    scope: ScopeName = "core"
+    service: str = ""
+    names: dict[str, list[Symbol]] = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        """The dotted name relative imports begin at."""
+        return self.module if self.is_package else self.module.rpartition(".")[0]
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    def __repr__(self) -> str:
+        return f"File({self.path})"
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """What a name means.
+
+    Args:
+        kind: class, function, module (`file` is None for a namespace package), value (an assignment), import (not
+            followed), external (of another distribution), missing (of ours, and not there), unknown.
+        index: of the row in the file's table of classes, functions, assignments or imports.
+        name: the dotted name, of what is external or missing.
+    """
+
+    kind: Literal["class", "function", "module", "value", "import", "external", "missing", "unknown"]
+    file: File | None = None
+    index: int = -1
+    name: str = ""
+    how: int = 0
+    line: int = 0
+
+    @property
+    def class_(self) -> Class:
+        """The row of a class."""
+        assert self.kind == "class" and self.file is not None
+        return self.file.facts.classes[self.index]
+
+    @property
+    def function(self) -> Function:
+        """The row of a function."""
+        assert self.kind == "function" and self.file is not None
+        return self.file.facts.functions[self.index]
+
+    @property
+    def qualified(self) -> str:
+        """The dotted name where it is defined."""
+        if self.file is None:
+            return self.name
+        if self.kind == "class":
+            return f"{self.file.module}.{self.class_.qualname}"
+        if self.kind == "function":
+            return f"{self.file.module}.{self.function.qualname}"
+        if self.kind == "value":
+            return f"{self.file.module}.{self.file.facts.assignments[self.index].name}"
+        return self.file.module
+
+
+UNKNOWN = Symbol("unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A symbol, and the modules a name was taken from on the way to it, the importer's own first."""
+
+    symbol: Symbol
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestry:
+    """A class and what it inherits from, nearest first.
+
+    Args:
+        complete: whether every base is known; otherwise it may have more than is seen here.
+        outside: builtin classes among the bases.
+    """
+
+    classes: tuple[Symbol, ...]
+    complete: bool
+    outside: tuple[str, ...] = ()
+
+
+class Project:
+    """See the module.
+
+    Args:
+        files: path and facts of each.
+        others: importable files that are not Python source (see `walk.Tree`).
+        source_roots: directories where module names begin; found out when empty.
+    """
+
+    def __init__(
+        self, files: Iterable[tuple[str, FileFacts]], others: Iterable[str] = (), source_roots: Sequence[str] = ()
+    ) -> None:
+        found = list(files)
+        self._packages = {path.rpartition("/")[0] for path, _ in found if path.rpartition("/")[2] == "__init__.py"}
+        self._source_roots = tuple(root.strip("/") for root in source_roots)
+        self.files: list[File] = [self._file(path, facts) for path, facts in found]
+        self.by_path: dict[str, File] = {file.path: file for file in self.files}
+        self._by_tail: dict[str, list[File]] = defaultdict(list)
+        self._directories: dict[str, list[str]] = defaultdict(list)
+        for file in self.files:
+            self._by_tail[file.module.rpartition(".")[2]].append(file)
+        for directory in {file.directory for file in self.files}:
+            while directory:
+                name = directory.rpartition("/")[2]
+                if directory in self._directories[name]:
+                    break
+                self._directories[name].append(directory)
+                directory = directory.rpartition("/")[0]
+        self._other_stems = {_stem(path) for path in others}
+        self._modules: dict[tuple[str, str], Symbol] = {}
+        self._ancestry: dict[tuple[str, int], Ancestry] = {}
+        for file in self.files:
+            _index(file)
+
+    def _file(self, path: str, facts: FileFacts) -> File:
+        parts = path[:-3].split("/")
+        is_package = parts[-1] == "__init__"
+        if is_package:
+            parts.pop()
+        directory = path.rpartition("/")[0]
+        root = directory
+        for configured in self._source_roots:
+            if configured in ("", ".") or path.startswith(f"{configured}/"):
+                root = "" if configured == "." else configured
+                break
+        else:
+            while root in self._packages and root:
+                root = root.rpartition("/")[0]
+        begin = len(root.split("/")) if root else 0
+        return File(path, facts, root, ".".join(parts[begin:]) or parts[-1], is_package)
+
+    # Modules
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """First components of names that are ours: packages, and modules beside packages."""
+        found = {file.module.partition(".")[0] for file in self.files if "." in file.module or file.is_package}
+        return frozenset(found - sys.stdlib_module_names)
+
+    def module(self, importer: File, module: str, level: int = 0) -> Symbol:
+        """What `import module` reaches from a file: a module, `external`, or `missing`."""
+        if level:
+            base = importer.package.split(".") if importer.package else []
+            if level - 1 > len(base) or (level > 1 and level - 1 == len(base) and importer.package_root == ""):
+                return Symbol("missing", name="." * level + module)
+            kept = base[: len(base) - (level - 1)]
+            directory = importer.directory
+            for _ in range(level - 1):
+                directory = directory.rpartition("/")[0]
+            return self._relative(directory, module, ".".join([*kept, *([module] if module else [])]))
+        key = (importer.directory, module)
+        known = self._modules.get(key)
+        if known is None:
+            known = self._modules[key] = self._absolute(importer, module)
+        return known
+
+    def _relative(self, directory: str, module: str, name: str) -> Symbol:
+        path = f"{directory}/{module.replace('.', '/')}".strip("/") if module else directory
+        for candidate in (f"{path}.py", f"{path}/__init__.py".lstrip("/")):
+            if (file := self.by_path.get(candidate)) is not None:
+                return Symbol("module", file)
+        if path in self._other_stems:
+            return Symbol("external", name=name)
+        if path in self._directories.get(path.rpartition("/")[2], ()):
+            return Symbol("module", None, name=name)
+        return Symbol("missing", name=name)
+
+    def _absolute(self, importer: File, module: str) -> Symbol:
+        parts = module.split(".")
+        # A script finds the modules beside it before all others.
+        if importer.directory not in self._packages:
+            beside = self._relative(importer.directory, module, module)
+            if beside.kind == "module" and beside.file is not None:
+                return beside
+        if parts[0] in sys.stdlib_module_names and parts[0] not in ("test", "tests"):
+            return Symbol("external", name=module)
+        tail = "/" + "/".join(parts)
+        candidates = [
+            file
+            for file in self._by_tail.get(parts[-1], ())
+            if f"/{_module_path(file.path)}".endswith(tail) and len(parts) >= file.module.count(".") + 1
+        ]
+        candidates = [file for file in candidates if self._visible(importer, file, len(parts))]
+        if candidates:
+            return Symbol("module", _nearest(importer, candidates))
+        if parts[0] not in self.tops:
+            return Symbol("external", name=module)
+        if any(f"/{stem}".endswith(tail) for stem in self._other_stems):
+            return Symbol("external", name=module)
+        if any(f"/{directory}".endswith(tail) for directory in self._directories.get(parts[-1], ())):
+            return Symbol("module", None, name=module)
+        return Symbol("missing", name=module)
+
+    def _visible(self, importer: File, file: File, length: int) -> bool:
+        """A module that is in no package is seen from its own directory only, unless a directory name leads to it."""
+        return (
+            length > 1
+            or file.is_package
+            or file.directory == importer.directory
+            or file.package_root in self._source_roots
+        )
+
+    # Names
+
+    def lookup(self, file: File, name: str, function: int = MODULE, hops: int = MOST_HOPS) -> Reached:
+        """What a dotted name, written in a function of a file or at its top, means."""
+        head, _, rest = name.partition(".")
+        symbol = self._bound(file, head, function)
+        if symbol is None:
+            if hasattr(builtins, head):
+                return Reached(Symbol("external", name=f"builtins.{name}"))
+            return Reached(self._starred(file, head, hops), (file.module,)) if not rest else Reached(UNKNOWN)
+        reached = self._follow(file, symbol, hops)
+        return self._member_of(reached, rest, hops) if rest else reached
+
+    def member(self, file: File, name: str, hops: int = MOST_HOPS) -> Reached:
+        """What `from file import name` gives."""
+        symbol = self._top(file, name)
+        if symbol is not None:
+            return self._follow(file, symbol, hops)
+        if file.is_package:
+            inner = self._relative(file.directory, name, f"{file.module}.{name}")
+            if inner.kind != "missing":
+                return Reached(inner, (file.module,))
+        starred = self._starred(file, name, hops)
+        if starred.kind != "missing":
+            return Reached(starred, (file.module,))
+        if file.facts.dynamic or name in file.facts.names or name.startswith("__"):
+            return Reached(UNKNOWN)
+        return Reached(Symbol("missing", file, name=f"{file.module}.{name}"), (file.module,))
+
+    def _bound(self, file: File, name: str, function: int) -> Symbol | None:
+        """A name as seen from a function: imports made in it or around it come first."""
+        while function != MODULE:
+            for index, row in enumerate(file.facts.imports):
+                if row.function == function and row.bound == name:
+                    return Symbol("import", file, index, how=row.how, line=row.line)
+            for index, class_ in enumerate(file.facts.classes):
+                if class_.function == function and class_.name == name and class_.outer == MODULE:
+                    return Symbol("class", file, index, how=class_.how, line=class_.line)
+            function = file.facts.functions[function].outer
+        return self._top(file, name)
+
+    @staticmethod
+    def _top(file: File, name: str) -> Symbol | None:
+        """The one meaning of a name at the top of a file; `unknown` when there are several that differ."""
+        bound = file.names.get(name)
+        if not bound:
+            return None
+        if len(bound) == 1:
+            return bound[0]
+        # What only type checkers see, and what stands in for a failed import, give way to the real thing.
+        real = [each for each in bound if not each.how & (How.TYPE_CHECKING | How.FALLBACK)]
+        if len(real) == 1:
+            return real[0]
+        kinds = {each.kind for each in bound}
+        if kinds == {"function"}:
+            return bound[-1]  # overloads, and definitions by platform: the same name for the same thing
+        return UNKNOWN
+
+    def _follow(self, file: File, symbol: Symbol, hops: int) -> Reached:
+        if symbol.kind == "value":
+            assert symbol.file is not None
+            row = symbol.file.facts.assignments[symbol.index]
+            if row.kind == "alias" and hops > 0:
+                reached = self.lookup(symbol.file, row.value, hops=hops - 1)
+                if reached.symbol.kind in ("class", "function", "module", "external"):
+                    return Reached(reached.symbol, (file.module, *reached.path))
+            return Reached(symbol, (file.module,))
+        if symbol.kind != "import":
+            return Reached(symbol, (file.module,))
+        if hops <= 0:
+            return Reached(UNKNOWN)
+        row_ = file.facts.imports[symbol.index]
+        reached = self.imported(file, row_, hops - 1)
+        return Reached(reached.symbol, (file.module, *reached.path))
+
+    def imported(self, file: File, row: Import, hops: int = MOST_HOPS) -> Reached:
+        """What one row of imports binds."""
+        module = self.module(file, row.module, row.level)
+        if not row.name:
+            if row.bound != row.module and "." in row.module and row.bound == row.module.partition(".")[0]:
+                return Reached(self.module(file, row.bound))  # `import a.b` binds a
+            return Reached(module)
+        if module.kind == "module" and module.file is not None:
+            if module.file is file and row.name in file.names and hops < MOST_HOPS:
+                return Reached(UNKNOWN)
+            return self.member(module.file, row.name, hops - 1) if hops > 0 else Reached(UNKNOWN)
+        if module.kind == "module":
+            return Reached(self.module(file, f"{module.name}.{row.name}"))
+        if module.kind == "external":
+            return Reached(Symbol("external", name=f"{module.name}.{row.name}"))
+        return Reached(module)
+
+    def _member_of(self, reached: Reached, rest: str, hops: int) -> Reached:
+        symbol = reached.symbol
+        head, _, further = rest.partition(".")
+        if symbol.kind == "external":
+            return Reached(Symbol("external", name=f"{symbol.name}.{rest}"), reached.path)
+        if symbol.kind == "module" and symbol.file is not None and hops > 0:
+            inner = self.member(symbol.file, head, hops - 1)
+        elif symbol.kind == "module" and symbol.file is None:
+            candidates = [file for file in self.files if file.module == f"{symbol.name}.{head}"]
+            inner = Reached(Symbol("module", candidates[0])) if len(candidates) == 1 else Reached(UNKNOWN)
+        elif symbol.kind == "class" and symbol.file is not None:
+            nested = [
+                index
+                for index, each in enumerate(symbol.file.facts.classes)
+                if each.outer == symbol.index and each.name == head
+            ]
+            inner = Reached(Symbol("class", symbol.file, nested[0])) if nested else Reached(UNKNOWN)
+        else:
+            return Reached(UNKNOWN)
+        inner = Reached(inner.symbol, (*reached.path, *inner.path))
+        return self._member_of(inner, further, hops - 1) if further else inner
+
+    def _starred(self, file: File, name: str, hops: int) -> Symbol:
+        """What `from x import *` may have brought."""
+        stars = [row for row in file.facts.imports if row.name == "*" and row.function == MODULE]
+        if not stars:
+            return Symbol("missing", file, name=f"{file.module}.{name}")
+        for row in reversed(stars):
+            module = self.module(file, row.module, row.level)
+            if module.kind != "module" or module.file is None or hops <= 0:
+                return UNKNOWN
+            if module.file is file:
+                continue
+            exports = module.file.facts.exports
+            if exports is not None and name not in exports:
+                continue
+            found = self.member(module.file, name, hops - 1).symbol
+            if found.kind != "missing":
+                return found
+        return Symbol("missing", file, name=f"{file.module}.{name}")
+
+    # Classes
+
+    def classes(self) -> Iterator[Symbol]:
+        """Every class of every file."""
+        for file in self.files:
+            for index, row in enumerate(file.facts.classes):
+                yield Symbol("class", file, index, how=row.how, line=row.line)
+
+    def functions(self) -> Iterator[Symbol]:
+        """Every function and method of every file."""
+        for file in self.files:
+            for index, row in enumerate(file.facts.functions):
+                yield Symbol("function", file, index, how=row.how, line=row.line)
+
+    def ancestry(self, symbol: Symbol) -> Ancestry:
+        """A class and its bases."""
+        assert symbol.file is not None
+        key = (symbol.file.path, symbol.index)
+        known = self._ancestry.get(key)
+        if known is None:
+            self._ancestry[key] = Ancestry((symbol,), False)  # a circle ends here
+            known = self._ancestry[key] = self._look_up(symbol)
+        return known
+
+    def _look_up(self, symbol: Symbol) -> Ancestry:
+        row, file = symbol.class_, symbol.file
+        assert file is not None
+        classes: dict[tuple[str, int], Symbol] = {(file.path, symbol.index): symbol}
+        complete = not row.dynamic and all(_is_known_keyword(each) for each in row.keywords)
+        complete = complete and all(_is_known_decorator(each) for each in row.decorators)
+        outside: dict[str, None] = {}
+        for base in row.bases:
+            found = self.lookup(file, base, row.function).symbol if base != "?" else UNKNOWN
+            if found.kind == "class" and found.file is not None:
+                above = self.ancestry(found)
+                complete = complete and above.complete
+                outside.update(dict.fromkeys(above.outside))
+                for each in above.classes:
+                    assert each.file is not None
+                    classes.setdefault((each.file.path, each.index), each)
+            elif found.kind == "external" and _known_outside(found.name):
+                outside[found.name] = None
+            else:
+                complete = False
+        return Ancestry(tuple(classes.values()), complete, tuple(outside))
+
+    def members(self, symbol: Symbol) -> dict[str, Symbol]:
+        """Names of everything a class and its known bases have, with the class that has it first."""
+        found: dict[str, Symbol] = {}
+        for each in self.ancestry(symbol).classes:
+            for member in each.class_.members:
+                found.setdefault(member.name, each)
+        return found
+
+    def has(self, symbol: Symbol, attribute: str) -> bool | None:
+        """Whether instances of a class have an attribute; None when that cannot be known."""
+        ancestry = self.ancestry(symbol)
+        if any(member.name == attribute for each in ancestry.classes for member in each.class_.members):
+            return True
+        if attribute in _OF_EVERY_OBJECT or any(attribute in _outside_members(each) for each in ancestry.outside):
+            return True
+        if attribute in _OF_DATACLASSES and any(each.class_.decorators for each in ancestry.classes):
+            return True
+        return False if ancestry.complete else None
+
+
+def _index(file: File) -> None:
+    names = file.names
+    facts = file.facts
+    for index, row in enumerate(facts.imports):
+        if row.function == MODULE and row.bound and not row.how & How.IN_CLASS:
+            names.setdefault(row.bound, []).append(Symbol("import", file, index, how=row.how, line=row.line))
+    for index, class_ in enumerate(facts.classes):
+        if class_.function == MODULE and class_.outer == MODULE:
+            names.setdefault(class_.name, []).append(Symbol("class", file, index, how=class_.how, line=class_.line))
+    for index, function in enumerate(facts.functions):
+        if function.owner == MODULE and function.outer == MODULE:
+            names.setdefault(function.name, []).append(
+                Symbol("function", file, index, how=function.how, line=function.line)
+            )
+    for index, assignment in enumerate(facts.assignments):
+        if assignment.function == MODULE or assignment.name not in names:
+            names.setdefault(assignment.name, []).append(
+                Symbol("value", file, index, how=assignment.how, line=assignment.line)
+            )
+
+
+def _stem(path: str) -> str:
+    directory, _, name = path.rpartition("/")
+    stem = name.partition(".")[0]
+    return f"{directory}/{stem}" if directory else stem
+
+
+def _module_path(path: str) -> str:
+    return path[: -len("/__init__.py")] if path.endswith("/__init__.py") else path[:-3]
+
+
+def _nearest(importer: File, candidates: list[File]) -> File:
+    """The candidate that shares most of its path with the importer; of several, the shortest path."""
+
+    def shared(file: File) -> int:
+        count = 0
+        for ours, theirs in zip(importer.path.split("/"), file.path.split("/"), strict=False):
+            if ours != theirs:
+                break
+            count += 1
+        return count
+
+    return min(candidates, key=lambda file: (-shared(file), len(file.path), file.path))
+
+
+_TRANSPARENT_BASES = frozenset(
+    {
+        "builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol",
+        "typing_extensions.Generic",
+    }
+)  # fmt: skip
+_ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
+_DECORATORS = frozenset(
+    {
+        "dataclass", "dataclasses.dataclass", "final", "typing.final", "runtime_checkable", "typing.runtime_checkable",
+        "total_ordering", "functools.total_ordering", "unique", "enum.unique", "deprecated", "override",
+    }
+)  # fmt: skip
+_OF_EVERY_OBJECT = frozenset(dir(object)) | {
+    "__dict__",
+    "__module__",
+    "__weakref__",
+    "__annotations__",
+    "__name__",
+    "__qualname__",
+    "__slots__",
+}
+_OF_DATACLASSES = frozenset({"__dataclass_fields__", "__post_init__", "__match_args__"})
+
+
+def _is_known_decorator(name: str) -> bool:
+    return name in _DECORATORS
+
+
+def _is_known_keyword(keyword: str) -> bool:
+    return keyword in ("metaclass=ABCMeta", "metaclass=abc.ABCMeta")
+
+
+def _known_outside(name: str) -> bool:
+    if name in _TRANSPARENT_BASES or name in _ENUMS:
+        return True
+    module, _, last = name.partition(".")
+    return module == "builtins" and isinstance(getattr(builtins, last, None), type)
+
+
+def _outside_members(name: str) -> frozenset[str]:
+    if name in _ENUMS:
+        return frozenset({"name", "value", "_name_", "_value_", "__members__", "_missing_", *dir(int), *dir(str)})
+    module, _, last = name.partition(".")
+    if module == "builtins" and isinstance(known := getattr(builtins, last, None), type):
+        # Exceptions take notes from 3.11 on; what the newest Python has is there for all.
+        return frozenset(dir(known)) | {"add_note", "__notes__"}
+    return frozenset()

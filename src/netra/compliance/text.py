@@ -1,0 +1,99 @@
+"""Text of a source file: decoding that never fails, and digests that copies share.
+
+Digests are made of lines, not of a syntax tree, so that they are the same whatever parser found where a symbol begins
+and ends.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from zlib import crc32
+
+from .facts import SKETCH, SKETCH_LINES, Suppression
+
+_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_SUPPRESSION = re.compile(r"#\s*ssot:\s*allow\[([^\]]*)\]\s*(.*)$")
+
+
+def decode(data: bytes) -> str:
+    """The text of a source file: its declared encoding, UTF-8, or Latin-1, which takes every byte."""
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[3:]
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        for line in data.split(b"\n", 2)[:2]:
+            if found := _CODING.match(line):
+                try:
+                    return data.decode(found.group(1).decode("ascii"))
+                except (LookupError, UnicodeDecodeError, ValueError):
+                    break
+        return data.decode("latin-1")
+
+
+class Lines:
+    """The lines of a file as they count for digests: stripped, without comments and docstrings.
+
+    Args:
+        text: with `\\n` between lines.
+        docstrings: first and last line of each, from 1.
+    """
+
+    def __init__(self, text: str, docstrings: Iterable[tuple[int, int]]) -> None:
+        lines = [_bare(line) for line in text.split("\n")]
+        for first, last in docstrings:
+            for at in range(first - 1, min(last, len(lines))):
+                lines[at] = ""
+        self._lines = lines
+
+    def of(self, first: int, last: int) -> list[str]:
+        """What counts of lines `first` to `last`, from 1, both included."""
+        return [line for line in self._lines[first - 1 : last] if line]
+
+    def everything(self) -> list[str]:
+        """What counts of the file."""
+        return [line for line in self._lines if line]
+
+
+def digest(lines: list[str]) -> str:
+    """A hash that only equal lines share; empty for none."""
+    return blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest() if lines else ""
+
+
+def sketch(lines: list[str]) -> list[int]:
+    """The smallest hashes of the lines after the first, which names the function."""
+    body = lines[1:]
+    if len(body) < SKETCH_LINES:
+        return []
+    return sorted({crc32(line.encode("utf-8", "surrogatepass")) for line in body})[:SKETCH]
+
+
+def suppressions(text: str) -> list[Suppression]:
+    """Comments that allow a finding on their line."""
+    if "ssot:" not in text:
+        return []
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if "ssot:" in line and (match := _SUPPRESSION.search(line)):
+            rules = [each.strip().upper() for each in match.group(1).split(",") if each.strip()]
+            found.append(Suppression(number, rules, match.group(2).strip()))
+    return found
+
+
+def _bare(line: str) -> str:
+    line = line.strip()
+    if "#" in line:
+        if line.startswith("#"):
+            return ""
+        # With quotes on the line, the sign may be part of a string.
+        if '"' not in line and "'" not in line:
+            return line.partition("#")[0].rstrip()
+    return line

@@ -1,0 +1,175 @@
+"""Which files belong to a code base: Python files below the given paths, without environments, caches and build output.
+
+In a git work tree git says what belongs (tracked files, and untracked ones that are not ignored); elsewhere directories
+are walked. Directories behind symbolic links are not entered, so that no loop is possible.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+NEVER = frozenset(
+    {
+        ".eggs", ".git", ".hg", ".hypothesis", ".ipynb_checkpoints", ".mypy_cache", ".nox", ".pytest_cache", ".pytype",
+        ".ruff_cache", ".ssot_cache", ".svn", ".tox", ".venv", "__pycache__", "__pypackages__", "node_modules",
+        "site-packages",
+    }
+)  # fmt: skip
+"""Directories that never hold the code base's own source."""
+_BUILT = frozenset({"build", "dist", "venv", "env"})
+"""Directories that hold none when they look like what their name says."""
+_COMPILED = (".pyx", ".pyi", ".so", ".pyd", ".pxd", ".c", ".cc", ".cpp", ".rs", ".in", ".tmpl", ".proto", ".ipynb")
+GIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of a code base, relative to its root, with `/` between the parts, sorted.
+
+    Args:
+        root: where the configuration is looked for and paths in messages begin.
+        python: source files.
+        others: what may be imported without being Python source: extension modules, stubs, templates of modules.
+        unreadable: directories and files that could not be looked at, with the reason.
+    """
+
+    root: Path
+    python: tuple[str, ...]
+    others: frozenset[str]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+def find_root(start: Path) -> Path:
+    """The nearest directory, from `start` upwards, that has a `pyproject.toml`, `setup.py` or `.git`; else `start`."""
+    start = start if start.is_dir() else start.parent
+    for directory in (start, *start.parents):
+        if any((directory / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg", ".git")):
+            return directory
+    return start
+
+
+def find(root: Path, paths: Sequence[Path] = (), *, exclude: Iterable[str] = ()) -> Tree:
+    """The files below `paths` (default: the root).
+
+    Args:
+        exclude: patterns of paths relative to the root, as of a shell; one without `/` stands for a part of any path.
+
+    Raises:
+        FileNotFoundError: one of `paths` does not exist.
+    """
+    root = root.resolve()
+    wanted = [(root / path).resolve() for path in paths] or [root]
+    while (root / "__init__.py").exists() and root != root.parent:
+        root = root.parent  # inside a package, no module would have its name
+    for path in wanted:
+        if not path.exists():
+            raise FileNotFoundError(path)
+    unreadable: list[tuple[str, str]] = []
+    excluded = _matcher(tuple(exclude))
+    python: dict[str, None] = {}
+    others: set[str] = set()
+    for path in wanted:
+        for name in _below(root, path, unreadable):
+            if excluded(name):
+                continue
+            if name.endswith(".py"):
+                python[name] = None
+            elif name.endswith(_COMPILED):
+                others.add(name)
+    return Tree(root, tuple(sorted(python)), frozenset(others), tuple(unreadable))
+
+
+def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
+    if path.is_file():
+        yield os.path.relpath(path, root).replace(os.sep, "/")
+        return
+    listed = _git(path)
+    if listed is None:
+        yield from _walk(root, path, unreadable)
+        return
+    prefix = os.path.relpath(path, root).replace(os.sep, "/")
+    for name in listed:
+        parts = name.split("/")
+        if not NEVER.isdisjoint(parts[:-1]):
+            continue
+        full = name if prefix == "." else f"{prefix}/{name}"
+        if not name.endswith((".py", *_COMPILED)):
+            continue
+        if name.endswith(".py"):
+            entry = root / full
+            if not entry.is_file() or (entry.is_symlink() and _is_inside(entry, root)):
+                continue
+        yield full
+
+
+def _git(directory: Path) -> list[str] | None:
+    command = [
+        "git",
+        "-C",
+        os.fspath(directory),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--deduplicate",
+    ]
+    try:
+        answer = subprocess.run(command, capture_output=True, check=False, timeout=GIT_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    if answer.returncode != 0:
+        return None
+    listed = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
+    return listed or None
+
+
+def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
+    def failed(error: OSError) -> None:
+        unreadable.append((os.path.relpath(error.filename or path, root), error.strerror or str(error)))
+
+    for directory, directories, files in os.walk(path, onerror=failed):
+        directories[:] = sorted(each for each in directories if not _skipped(directory, each))
+        prefix = os.path.relpath(directory, root).replace(os.sep, "/")
+        prefix = "" if prefix == "." else f"{prefix}/"
+        for name in files:
+            if not name.endswith((".py", *_COMPILED)):
+                continue
+            entry = os.path.join(directory, name)  # noqa: PTH118 - hundreds of thousands of them
+            if os.path.islink(entry) and _is_inside(Path(entry), root):  # noqa: PTH114
+                continue
+            yield prefix + name
+
+
+def _skipped(directory: str, name: str) -> bool:
+    if name in NEVER or name.endswith((".egg-info", ".dist-info")):
+        return True
+    path = Path(directory, name)
+    if (path / "pyvenv.cfg").is_file():
+        return True
+    return name in _BUILT and not (path / "__init__.py").exists()
+
+
+def _is_inside(link: Path, root: Path) -> bool:
+    """A link to a file of the tree is the same file twice; one that leads nowhere is none."""
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return True
+
+
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    whole = [each.rstrip("/") for each in patterns if "/" in each.rstrip("/")]
+    parts = [each.rstrip("/") for each in patterns if "/" not in each.rstrip("/")]
+
+    def excluded(name: str) -> bool:
+        if any(fnmatchcase(name, each) or fnmatchcase(name, f"{each}/*") for each in whole):
+            return True
+        return any(fnmatchcase(part, each) for part in name.split("/") for each in parts)
+
+    return excluded if patterns else lambda name: False
