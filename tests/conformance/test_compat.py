@@ -69,10 +69,23 @@ def test_the_three_routers_are_one_class() -> None:
     assert MessageRouter is QualityMessageRouter is CanonicalMessageRouter is Canonical
 
 
+@pytest.mark.spec("alerts.one-manager")
+def test_the_two_alert_managers_are_one_class_with_one_instance() -> None:
+    from netra.monitoring.alerts import AlertManager, alert_manager
+
+    full = import_module("netra_backend.app.monitoring.alert_manager")
+    compact = import_module("netra_backend.app.monitoring.alert_manager_compact")
+    assert full.AlertManager is compact.CompactAlertManager is AlertManager
+    assert full.alert_manager is compact.alert_manager is alert_manager
+    assert type(alert_manager) is AlertManager
+
+
 @pytest.mark.spec("session-metrics.session-metrics-name")
 def test_session_metrics_means_what_its_path_says() -> None:
     for path in ("shared.metrics", "shared.metrics.session_metrics"):
         assert import_module(path).SessionMetrics is DatabaseSessionMetrics
+    beside_the_manager = import_module("shared.session_management.user_session_manager").SessionMetrics
+    assert beside_the_manager is SystemSessionMetrics
     pick = import_module("shared.session_management.compatibility_aliases").SessionMetrics
     for keywords in ({"session_id": "s"}, {"request_id": "r"}, {"user_id": "u"}):
         assert type(pick(**keywords)) is DatabaseSessionMetrics

@@ -39,6 +39,13 @@ class Account:
         """The same for asynchronous tests."""
         return httpx.AsyncClient(**self._options(options))
 
+    def ticket(self) -> str:
+        """A ticket that opens one socket, as `/ws?ticket=…`."""
+        with self.client() as client:
+            answer = client.post("/api/tickets")
+        assert answer.is_success, f"/api/tickets answered {answer.status_code}: {answer.text}"
+        return str(answer.json()["ticket"])
+
     def _options(self, options: dict[str, Any]) -> dict[str, Any]:
         plain = {"trust_env": False, "verify": False}  # no proxy, and no certificates to load for plain HTTP
         return {"base_url": self.base_url, "headers": self.headers, "timeout": 30, **plain, **options}

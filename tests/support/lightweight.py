@@ -44,14 +44,10 @@ class LightweightServices:
         with ExitStack() as opening:
             folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="netra-services-")))
             self.database_url = self._start_database(opening, folder)
-            self.server = opening.enter_context(
-                ServerProcess(
-                    folder / "data",
-                    agents=self._agents,
-                    database_url=self.database_url,
-                    environment=self._environment,
-                )
+            self.server = ServerProcess(
+                folder / "data", agents=self._agents, database_url=self.database_url, environment=self._environment
             )
+            opening.enter_context(self.server)
             self.admin = set_up_admin(self.server)
             self._open = opening.pop_all()
         return self

@@ -33,6 +33,12 @@ MODULES: dict[str, Names] = {
     "shared.metrics.session_metrics": _METRIC_CLASSES | _at(_METRICS, SessionMetrics="DatabaseSessionMetrics"),
     "shared.session_management.compatibility_aliases": _METRIC_CLASSES
     | _at(_METRICS, SessionMetrics="session_metrics"),
+    # Session services
+    "shared.session_management.user_session_manager": (
+        _at("netra.sessions.users", "UserSessionManager")
+        | _at(_METRICS, "SystemSessionMetrics", SessionMetrics="SystemSessionMetrics")
+    ),
+    "shared.session_management.user_session_tracker": _at("netra.sessions.tracker", "UserSessionTracker"),
     # Executions
     "netra_backend.app.core.agent_execution_tracker": _at(
         "netra.executions", "AgentExecutionTracker", "get_execution_tracker"
@@ -45,6 +51,11 @@ MODULES: dict[str, Names] = {
         "netra.routing", CanonicalMessageRouter="MessageRouter"
     ),
     "netra_backend.app.websocket_core.handlers": _at("netra.routing", "MessageRouter"),
+    # Monitoring: one class, two names
+    "netra_backend.app.monitoring.alert_manager": _at("netra.monitoring.alerts", "AlertManager", "alert_manager"),
+    "netra_backend.app.monitoring.alert_manager_compact": _at(
+        "netra.monitoring.alerts", "alert_manager", CompactAlertManager="AlertManager"
+    ),
     # Tests: the helpers of a checkout
     "test_framework.fixtures.lightweight_services": _at(
         "support.lightweight", LightweightServicesFixture="LightweightServices"
