@@ -2,8 +2,8 @@
 
 It gives the request an id, refuses what HTTP/1.1 forbids but servers let through (no or several Host headers,
 Content-Length together with Transfer-Encoding), bounds the body in size and in time, adds the security headers to
-every answer, turns what nobody caught into a problem document, and logs and counts one line per request. Each request is one
-database session; an answer that streams ends it with its first byte, and may hold no connection then.
+every answer, turns what nobody caught into a problem document, and logs and counts one line per request. Each request
+is one database session; an answer that streams ends it with its first byte, and may hold no connection then.
 """
 
 from __future__ import annotations
