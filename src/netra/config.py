@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         15, gt=0, description="A run whose process or task is not heard of for longer ends as died."
     )
     run_stalled_seconds: float = Field(300, gt=0, description="A run without progress for longer ends as stalled.")
+    run_orphan_seconds: float = Field(
+        300, gt=0, description="A run whose server is not seen for longer is ended as died by netra watch."
+    )
+    run_retention_days: float = Field(
+        30, gt=0, description="How long the records of ended runs are kept; conversations stay."
+    )
+    loop_stall_seconds: float = Field(
+        10, gt=0, description="A run whose agent holds up the whole server for longer is interrupted, ends as stalled."
+    )
     executions_kept: int = Field(1000, ge=0, description="Ended executions kept in memory for administrators.")
     executions_kept_seconds: float = Field(3600, gt=0, description="How long an ended execution is kept in memory.")
     breaker_failures: int = Field(
@@ -98,6 +107,10 @@ class Settings(BaseSettings):
         30, gt=0, description="How long it rests at first; twice as long after each failed trial, ten times at most."
     )
     tool_workers: int = Field(8, ge=1, le=256, description="Threads for synchronous tools.")
+    tool_processes: int = Field(4, ge=1, le=256, description="Tools that run in processes of their own at once.")
+    tool_memory_mb: int = Field(
+        2048, ge=64, description="Memory (address space, MiB) of a tool's process, unless the tool says otherwise."
+    )
     drain_seconds: float = Field(
         10, ge=0, description="How long a stopping server waits for runs to end; others go on after it."
     )

@@ -35,6 +35,7 @@ from .ownership import Ownership
 from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
 from .tool_threads import ToolThreads
 from .tracking import Tracked
+from .watchdog import LoopWatchdog
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,7 @@ class Engine:
         self._tracker = tracker or get_execution_tracker()
         self._tracked: dict[str, Tracked] = {}
         self._condemned: set[str] = set()
+        self._watchdog = LoopWatchdog(settings.loop_stall_seconds, self._held_loop)
         self._on_ended: list[OnEnded] = []
         self._active: dict[str, Execution] = {}
         self._claimed: dict[str, Attempt] = {}
@@ -138,6 +140,7 @@ class Engine:
         self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(), name="engine watcher")
+            self._watchdog.start()
 
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
@@ -182,6 +185,7 @@ class Engine:
             self._ended.clear()
             await self._ended.wait()
         if self._watcher is not None:  # until here: a run that ends while the server drains is judged as before
+            self._watchdog.stop()
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
             self._watcher = None
@@ -496,6 +500,11 @@ class Engine:
                 pass  # they are judged again
             except Exception:
                 log.exception("watch_failed")
+
+    def _held_loop(self, run_id: str, where: str) -> None:
+        execution = self._active.get(run_id)
+        if execution is not None:
+            execution.held_loop(where)
 
     async def _carry_out(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:

@@ -36,6 +36,7 @@ from .runs import Attempt, End, Note, end
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 from .turns import read_past
+from .watchdog import LoopHeld, agent_task
 
 T = TypeVar("T")
 
@@ -127,6 +128,10 @@ class Execution:
         else:
             self._interrupt(Outcome(status, error=Failure(code=status, message=reason)))
 
+    def held_loop(self, where: str) -> None:
+        """End the run, whose code has held the event loop; whatever it makes of the interruption."""
+        self._interrupt(self._held(where))
+
     @property
     def note(self) -> Note:
         """What the run has taken of its limits."""
@@ -147,7 +152,7 @@ class Execution:
         self._arm()
         task = asyncio.current_task()
         self.tracked.starting(lambda: task is not None and not task.done())
-        body = asyncio.create_task(self._agent(), name=f"agent {self.attempt.run_id}")
+        body = agent_task(self.attempt.run_id, self._agent(), name=f"agent {self.attempt.run_id}")
         try:
             first: set[asyncio.Future[Any]] = {body, self._interrupted}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -212,12 +217,22 @@ class Execution:
                 return Outcome("succeeded", answer.text, answer.result)
             case _Ended():
                 return error.outcome
+            case LoopHeld():
+                return self._held(str(error))
             case NetraError() if self._outbox.refused:
                 raise Left from error
             case AgentError():
                 return Outcome("failed", error=Failure(code=error.code, message=storable(error.message)))
             case _:
                 return Outcome("failed", error=self._unexpected(error))
+
+    def _held(self, where: str) -> Outcome:
+        seconds = self._workshop.settings.loop_stall_seconds
+        message = (
+            f"The agent held up the whole server for {seconds:g} seconds, at {where}. "
+            "Blocking work belongs into a tool: await ctx.tool(function, …) runs it in a thread."
+        )
+        return Outcome("stalled", error=Failure(code="loop_held", message=message))
 
     def _unexpected(self, error: BaseException) -> Failure:
         run_id = self.attempt.run_id

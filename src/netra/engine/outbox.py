@@ -13,6 +13,8 @@ from collections.abc import Callable
 from netra.errors import Unavailable
 from netra.log import Entry, Fence, ThreadLog
 
+from .watchdog import server_task
+
 MOST = 512
 """Entries that may wait; `put` of one more is for `flush` first, which every caller of the port does."""
 
@@ -97,7 +99,7 @@ class Outbox:
             self._timer.cancel()
             self._timer = None
         if self._task is None:
-            self._task = asyncio.create_task(self._store(), name="outbox")
+            self._task = server_task(self._store(), name="outbox")
 
     async def _store(self) -> None:
         pause = _FIRST_PAUSE
