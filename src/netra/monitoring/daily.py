@@ -32,8 +32,6 @@ __all__ = ["COUNTED", "COUNTS", "DURATIONS", "Daily", "Figure", "FigureStore", "
 log = structlog.get_logger(__name__)
 
 COUNTED: dict[str, Callable[[], int]] = {
-    "refused_accesses": lambda: counted(metrics.isolation_refusals),
-    "blocked_constructions": lambda: counted(metrics.blocked_constructions),
     "sign_in_failures": lambda: counted(metrics.sign_ins, outcome="refused"),
     "runs_succeeded": lambda: counted(metrics.runs_ended, status="succeeded"),
     "runs_failed": lambda: counted(metrics.runs_ended, status="failed"),
@@ -45,6 +43,8 @@ COUNTED: dict[str, Callable[[], int]] = {
 """Figures whose events move a counter of `netra.monitoring.metrics`: they are read there, and not counted twice."""
 
 COUNTS = {
+    "refused_accesses": "attempts on what belongs to another user",
+    "blocked_constructions": "direct constructions of what only a factory makes",
     "session_creations": "database sessions asked for",
     "session_creation_failures": "database sessions that could not be opened",
     "pool_exhaustions": "waits for a database connection that ended without one",
