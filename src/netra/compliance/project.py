@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from .config import ScopeName
 from .facts import MODULE, Class, FileFacts, Function, How, Import
 
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
-
-ScopeName = Literal["core", "tests", "scripts"]
 
 
 @dataclass(slots=True, eq=False)

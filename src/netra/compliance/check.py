@@ -1,0 +1,208 @@
+"""One check: find the files, get their facts, join them, ask the rules, and leave out what is allowed.
+
+`run` is what the command line, the watcher and the tests call; it prints nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from .config import Config, ConfigError, ScopeName
+from .extract import extract
+from .facts import FileFacts, Trouble
+from .project import File, Project
+from .rule import Finding, Place, Rule, Severity, table
+from .score import Score, score
+from .walk import Tree, find
+
+_TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
+_SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it, and how much there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found.
+
+    Args:
+        findings: reported ones, by path and line.
+        suppressed: what comments and the configuration allow.
+        seconds: by phase.
+    """
+
+    root: Path
+    config: Config
+    project: Project
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...]
+    rules: tuple[Rule, ...]
+    score: Score
+    unreadable: tuple[tuple[str, str], ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    root: Path,
+    config: Config,
+    paths: Sequence[Path] = (),
+    *,
+    facts: Callable[[Tree, Progress], Iterable[tuple[str, FileFacts]]] | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> Report:
+    """Check a code base.
+
+    Args:
+        facts: gets the facts of the files; reads each of them when omitted (see `cache` for a faster way).
+
+    Raises:
+        FileNotFoundError: one of `paths` does not exist.
+        ConfigError: an unknown rule is selected.
+    """
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+
+    def lap(phase: str) -> None:
+        nonlocal started
+        now = time.perf_counter()
+        seconds[phase] = now - started
+        started = now
+
+    rules = selected(config)
+    tree = find(root, paths, exclude=config.exclude)
+    lap("find files")
+    read = list((facts or read_all)(tree, progress))
+    lap("read files")
+    project = Project(read, tree.others, config.source_roots)
+    for file in project.files:
+        file.scope = scope_of(file, config)
+        file.service = service_of(file, config)
+    lap("join")
+    found: list[Finding] = []
+    for number, rule in enumerate(rules):
+        progress("apply rules", number, len(rules))
+        began = time.perf_counter()
+        severity = config.severity.get(rule.id) or config.severity.get(rule.name)
+        for finding in rule.find(project, config):
+            found.append(replace(finding, severity=Severity(severity)) if severity else finding)
+        seconds[f"rule {rule.id}"] = time.perf_counter() - began
+    lap("apply rules")
+    kept, suppressed = _allow(project, config, found)
+    lap("allow")
+    kept.sort(key=lambda each: (each.place.path, each.place.line, each.rule, each.fingerprint))
+    return Report(
+        tree.root,
+        config,
+        project,
+        tuple(kept),
+        tuple(suppressed),
+        rules,
+        score(project, kept, config),
+        tree.unreadable,
+        seconds,
+    )
+
+
+def read_all(tree: Tree, progress: Progress) -> Iterable[tuple[str, FileFacts]]:
+    """The facts of every file of a tree, one after the other."""
+    for number, path in enumerate(tree.python):
+        if number % 100 == 0:
+            progress("read files", number, len(tree.python))
+        yield path, read_one(tree.root / path)
+
+
+def read_one(path: Path) -> FileFacts:
+    """The facts of one file; that it cannot be read is one of them."""
+    try:
+        return extract(path.read_bytes())
+    except OSError as error:
+        return FileFacts(
+            0, [], [], [], [], [], [], [], None, True, [], [Trouble(1, error.strerror or "unreadable")], "", []
+        )
+
+
+def selected(config: Config) -> tuple[Rule, ...]:
+    """The rules that a configuration asks for.
+
+    Raises:
+        ConfigError: there is no rule of a name or prefix that it gives.
+    """
+    rules = table()
+
+    def matching(names: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for name in names:
+            chosen = {rule.id for rule in rules.values() if rule.id.startswith(name.upper()) or rule.name == name}
+            if name.upper() == "ALL":
+                chosen = set(rules)
+            if not chosen:
+                raise ConfigError(f"There is no rule {name!r}. `netra ssot explain` lists them.")
+            found |= chosen
+        return found
+
+    chosen = matching(config.select) if config.select else set(rules)
+    chosen |= matching(config.extend_select)
+    chosen -= matching(config.ignore)
+    chosen -= {rule for rule in chosen if config.severity.get(rule, config.severity.get(rules[rule].name)) == "off"}
+    return tuple(rules[each] for each in sorted(chosen))
+
+
+def scope_of(file: File, config: Config) -> ScopeName:
+    """Whether a file belongs to the product, its tests or its scripts: as configured, else by the names on its path."""
+    for scope, patterns in config.scopes.items():
+        if any(_matches(file.path, pattern) for pattern in patterns):
+            return scope
+    parts = file.path.split("/")
+    name = parts[-1]
+    if any(part in _TESTS for part in parts) or name.startswith("test_") or name.endswith("_test.py"):
+        return "tests"
+    if any(part in _SCRIPTS for part in parts):
+        return "scripts"
+    return "core"
+
+
+def service_of(file: File, config: Config) -> str:
+    """The service a file is deployed with; empty outside all of them."""
+    for service in config.services:
+        if file.path.startswith(f"{service.strip('/')}/"):
+            return service.strip("/")
+    return ""
+
+
+def _matches(path: str, pattern: str) -> bool:
+    pattern = pattern.rstrip("/")
+    return fnmatchcase(path, pattern) or path.startswith(f"{pattern}/") or fnmatchcase(path, f"{pattern}/*")
+
+
+def _allow(project: Project, config: Config, found: list[Finding]) -> tuple[list[Finding], list[Finding]]:
+    kept: list[Finding] = []
+    suppressed: list[Finding] = []
+    for finding in found:
+        (suppressed if _is_allowed(project, config, finding) else kept).append(finding)
+    return kept, suppressed
+
+
+def _is_allowed(project: Project, config: Config, finding: Finding) -> bool:
+    file = project.by_path.get(finding.place.path)
+    if file is not None and any(finding.rule.startswith(each.upper()) for each in config.per_scope.get(file.scope, ())):
+        return True
+    for pattern, rules in config.per_file.items():
+        if _matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules):
+            return True
+    return any(allows(project, finding, place) for place in (finding.place, *finding.related))
+
+
+def allows(project: Project, finding: Finding, place: Place) -> bool:
+    """Whether a comment at a place, or on the line before it, allows a finding. One without a reason allows nothing."""
+    file = project.by_path.get(place.path)
+    if file is None:
+        return False
+    return any(
+        each.reason and finding.rule in each.rules and each.line in (place.line, place.line - 1)
+        for each in file.facts.suppressions
+    )

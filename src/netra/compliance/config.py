@@ -1,0 +1,335 @@
+"""`[tool.ssot]` in `pyproject.toml`: what is checked, how strictly, and what is allowed. Works without any of it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+
+ScopeName = Literal["core", "tests", "scripts"]
+SCOPES: tuple[ScopeName, ...] = ("core", "tests", "scripts")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says which key and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """Where a concept lives: `name` at `path` (a dotted module); `aliases` are allowed further names."""
+
+    name: str
+    path: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A class that is made by its factories only; `allowed` are modules (patterns) that may call it directly."""
+
+    class_: str
+    factories: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Modules, the highest first; each may import those below it. Names on one line (`a | b`) are independent."""
+
+    name: str
+    layers: tuple[tuple[str, ...], ...]
+    containers: tuple[str, ...] = ()
+    exhaustive: bool = False
+    ignore: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """`source` may not import `target`, directly or (unless `direct_only`) through others."""
+
+    name: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    direct_only: bool = False
+    ignore: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Independent:
+    """None of these modules imports another of them."""
+
+    name: str
+    modules: tuple[str, ...]
+    ignore: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A name that may be defined twice, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """See the module. Paths are relative to the root of the code base; patterns are those of a shell."""
+
+    source_roots: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    scopes: dict[ScopeName, tuple[str, ...]] = field(default_factory=dict)
+    """Patterns of paths by scope (`core`, `tests`, `scripts`), before what is found out by name."""
+    services: tuple[str, ...] = ()
+    """Directories that are deployed apart."""
+    shared: tuple[str, ...] = ()
+    """Directories that all services use."""
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    per_scope: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rules (prefixes) that are not looked for in a scope."""
+    per_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rules (prefixes) that are not reported in files that match a pattern."""
+    severity: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    baseline: str = ""
+    min_score: float | None = None
+    max_new: int | None = None
+    cache_dir: str = ".ssot_cache"
+    jobs: int = 0
+    canonical: tuple[Canonical, ...] = ()
+    factory: tuple[Factory, ...] = ()
+    layers: tuple[Layers, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+    independent: tuple[Independent, ...] = ()
+    allow_duplicate: tuple[Allowed, ...] = ()
+    real_services: tuple[str, ...] = ()
+    """Patterns of paths where mocks are errors."""
+    max_file_lines: tuple[int, int] = (1000, 2000)
+    max_function_lines: tuple[int, int] = (100, 300)
+
+
+DEFAULT_WEIGHTS = {"error": 1.0, "warning": 0.3, "info": 0.05}
+
+
+def load(root: Path) -> Config:
+    """The configuration of a code base: its `pyproject.toml`, with the contracts import-linter and tach have there.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return Config()
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}") from error
+    tool = document.get("tool", {})
+    return parse(tool.get("ssot", {}) if isinstance(tool, dict) else {})
+
+
+def parse(table: dict[str, Any]) -> Config:
+    """A configuration from the table `[tool.ssot]`.
+
+    Raises:
+        ConfigError: an unknown key, or a value of the wrong kind; says which, and what was perhaps meant.
+    """
+    known = {each.name.replace("_", "-"): each.name for each in fields(Config)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = known.get(key)
+        if name is None:
+            raise ConfigError(f"[tool.ssot] has no {key!r}.{_meant(key, known)}")
+        values[name] = _READ[name](f"[tool.ssot] {key}", value)
+    return Config(**values)
+
+
+def _meant(key: str, known: Any) -> str:
+    close = difflib.get_close_matches(key, list(known), 1)
+    return f" Did you mean {close[0]!r}?" if close else f" It knows: {', '.join(sorted(known))}."
+
+
+def _strings(where: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise ConfigError(f"{where} must be a list of strings.")
+
+
+def _string(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{where} must be a string.")
+    return value
+
+
+def _number(where: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{where} must be a number.")
+    return value
+
+
+def _count(where: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"{where} must be a whole number, 0 or more.")
+    return value
+
+
+def _limits(where: str, value: Any) -> tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(each, int) for each in value):
+        return value[0], value[1]
+    raise ConfigError(f"{where} must be two whole numbers: from which on it warns, and from which on it is an error.")
+
+
+def _lists(where: str, value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} must be a table of lists.")
+    return {key: _strings(f"{where}.{key}", each) for key, each in value.items()}
+
+
+def _scopes(where: str, value: Any) -> dict[str, tuple[str, ...]]:
+    found = _lists(where, value)
+    for key in found:
+        if key not in SCOPES:
+            raise ConfigError(f"{where} has no {key!r}.{_meant(key, SCOPES)}")
+    return found
+
+
+def _severities(where: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or any(each not in (*DEFAULT_WEIGHTS, "off") for each in value.values()):
+        raise ConfigError(f"{where} must be a table of error, warning, info or off by rule.")
+    return dict(value)
+
+
+def _weights(where: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or any(key not in DEFAULT_WEIGHTS for key in value):
+        raise ConfigError(f"{where} must be a table of numbers for error, warning and info.")
+    return {key: _number(f"{where}.{key}", each) for key, each in value.items()}
+
+
+def _rows(where: str, value: Any, keys: dict[str, str], required: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows = value if isinstance(value, list) else [value]
+    found = []
+    for row in rows:
+        if not isinstance(row, dict):
+            raise ConfigError(f"{where} must be a table, or several ([[{where.strip('[]')}]]).")
+        for key in row:
+            if key not in keys:
+                raise ConfigError(f"{where} has no {key!r}.{_meant(key, keys)}")
+        for key in required:
+            if key not in row:
+                raise ConfigError(f"{where} needs {key!r}.")
+        found.append({keys[key]: each for key, each in row.items()})
+    return found
+
+
+def _canonical(where: str, value: Any) -> tuple[Canonical, ...]:
+    keys = {"name": "name", "path": "path", "aliases": "aliases"}
+    return tuple(
+        Canonical(_string(where, row["name"]), _string(where, row["path"]), _strings(where, row.get("aliases", [])))
+        for row in _rows(where, value, keys, ("name", "path"))
+    )
+
+
+def _factory(where: str, value: Any) -> tuple[Factory, ...]:
+    keys = {"class": "class_", "factories": "factories", "allowed": "allowed"}
+    return tuple(
+        Factory(
+            _string(where, row["class_"]), _strings(where, row["factories"]), _strings(where, row.get("allowed", []))
+        )
+        for row in _rows(where, value, keys, ("class", "factories"))
+    )
+
+
+def _pairs(where: str, value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for each in _strings(where, value):
+        source, arrow, target = each.partition("->")
+        if not arrow:
+            raise ConfigError(f"{where}: {each!r} must be written as 'importer -> imported'.")
+        pairs.append((source.strip(), target.strip()))
+    return tuple(pairs)
+
+
+def _layers(where: str, value: Any) -> tuple[Layers, ...]:
+    keys = {key: key for key in ("name", "layers", "containers", "exhaustive", "ignore")}
+    return tuple(
+        Layers(
+            _string(where, row.get("name", "layers")),
+            tuple(tuple(part.strip() for part in each.split("|")) for each in _strings(where, row["layers"])),
+            _strings(where, row.get("containers", [])),
+            bool(row.get("exhaustive", False)),
+            _pairs(where, row.get("ignore", [])),
+        )
+        for row in _rows(where, value, keys, ("layers",))
+    )
+
+
+def _forbidden(where: str, value: Any) -> tuple[Forbidden, ...]:
+    keys = {"name": "name", "source": "source", "target": "target", "direct-only": "direct_only", "ignore": "ignore"}
+    return tuple(
+        Forbidden(
+            _string(where, row.get("name", "forbidden")),
+            _strings(where, row["source"]),
+            _strings(where, row["target"]),
+            bool(row.get("direct_only", False)),
+            _pairs(where, row.get("ignore", [])),
+        )
+        for row in _rows(where, value, keys, ("source", "target"))
+    )
+
+
+def _independent(where: str, value: Any) -> tuple[Independent, ...]:
+    keys = {key: key for key in ("name", "modules", "ignore")}
+    return tuple(
+        Independent(
+            _string(where, row.get("name", "independent")),
+            _strings(where, row["modules"]),
+            _pairs(where, row.get("ignore", [])),
+        )
+        for row in _rows(where, value, keys, ("modules",))
+    )
+
+
+def _allowed(where: str, value: Any) -> tuple[Allowed, ...]:
+    rows = _rows(where, value, {"name": "name", "reason": "reason"}, ("name", "reason"))
+    if any(not _string(where, row["reason"]).strip() for row in rows):
+        raise ConfigError(f"{where}: say why the name may be defined twice (reason).")
+    return tuple(Allowed(_string(where, row["name"]), row["reason"]) for row in rows)
+
+
+_READ: dict[str, Any] = {
+    **dict.fromkeys(
+        (
+            "source_roots",
+            "include",
+            "exclude",
+            "services",
+            "shared",
+            "select",
+            "ignore",
+            "extend_select",
+            "real_services",
+        ),
+        _strings,
+    ),
+    **dict.fromkeys(("scopes", "per_scope"), _scopes),
+    "per_file": _lists,
+    **dict.fromkeys(("baseline", "cache_dir"), _string),
+    **dict.fromkeys(("max_new", "jobs"), _count),
+    **dict.fromkeys(("max_file_lines", "max_function_lines"), _limits),
+    "severity": _severities,
+    "weights": _weights,
+    "min_score": _number,
+    "canonical": _canonical,
+    "factory": _factory,
+    "layers": _layers,
+    "forbidden": _forbidden,
+    "independent": _independent,
+    "allow_duplicate": _allowed,
+}

@@ -1,0 +1,147 @@
+"""What a rule is and what it says: `Rule`, `Finding`, and the one table of rules.
+
+A rule is one module in `netra.compliance.rules` with a constant `RULE`, or `RULES` for several that share their work.
+The table is made of what lies there, so adding a rule is adding a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from hashlib import blake2b
+from typing import Literal
+
+from .config import Config
+from .project import Project
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file, and what is there."""
+
+    path: str
+    line: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of one file: lines `first` to `last`, from 1 and both included, become `text` (with line ends; empty
+    removes them)."""
+
+    path: str
+    first: int
+    last: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A way to mend a finding without a person.
+
+    Args:
+        title: what it does.
+        edits: applied together or not at all.
+        safe: it changes nothing but where a name comes from; other fixes are asked for with `--unsafe`.
+    """
+
+    title: str
+    edits: tuple[Edit, ...]
+    safe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One truth too many. A family of twins is one finding, not one for each pair.
+
+    Args:
+        rule: its id.
+        severity: the rule's own, unless it judges this case differently.
+        place: where it is reported.
+        message: one sentence.
+        subjects: qualified names that identify it wherever lines move; they and the rule make the fingerprint.
+        related: the other places.
+        paths: every file it involves, the canonical one included: each loses score.
+        canonical: the file that is right, and loses nothing; None when none is.
+        details: more lines for people: a member diff, who imports which.
+        hint: how to mend it.
+    """
+
+    rule: str
+    severity: Severity
+    place: Place
+    message: str
+    subjects: tuple[str, ...]
+    related: tuple[Place, ...] = ()
+    paths: tuple[str, ...] = ()
+    canonical: str | None = None
+    details: tuple[str, ...] = ()
+    hint: str = ""
+    fix: Fix | None = None
+
+    @property
+    def involved(self) -> tuple[str, ...]:
+        """The files that lose score by it."""
+        every = dict.fromkeys((self.place.path, *self.paths))
+        every.pop(self.canonical or "", None)
+        return tuple(every) or (self.place.path,)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same in every run while the same names are at fault, wherever they stand. 16 hexadecimal digits."""
+        text = "\n".join((self.rule, *self.subjects))
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+Find = Callable[[Project, Config], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the catalogue.
+
+    Args:
+        id: `SSOT101`.
+        name: `twin-class-diverging`.
+        severity: of its findings, unless configured otherwise.
+        summary: what it finds, in one sentence.
+        find: a pure function of the facts.
+        fix: whether a machine can mend it, or a person is told how.
+        exposure: what it looks at, for its compliance: `classes`, `functions`, `imports`, `reads`, `modules`.
+    """
+
+    id: str
+    name: str
+    severity: Severity
+    summary: str
+    find: Find = field(repr=False)
+    fix: Literal["auto", "hint"] = "hint"
+    exposure: Literal["classes", "functions", "imports", "reads", "calls", "modules"] = "modules"
+
+
+@cache
+def table() -> dict[str, Rule]:
+    """Every rule by its id, in order."""
+    from . import rules
+
+    found: dict[str, Rule] = {}
+    for each in pkgutil.iter_modules(rules.__path__):
+        module = importlib.import_module(f"{rules.__name__}.{each.name}")
+        own: tuple[Rule, ...] = getattr(module, "RULES", None) or ((module.RULE,) if hasattr(module, "RULE") else ())
+        for rule in own:
+            if rule.id in found:
+                raise ValueError(f"two rules are called {rule.id}")
+            found[rule.id] = rule
+    return dict(sorted(found.items()))
