@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,11 +31,12 @@ EVENTS = frozenset(
 
 
 class Socket:
-    """One open socket. Every frame that came is in `frames`."""
+    """One open socket. Every frame that came is in `frames`, and in `received` the time of day when it came."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.frames: list[Frame] = []
+        self.received: list[float] = []
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
         self.closed = asyncio.Event()
@@ -42,6 +44,7 @@ class Socket:
     async def _read(self) -> None:
         try:
             async for text in self.connection:
+                self.received.append(time.time())
                 async with self._news:
                     self.frames.append(json.loads(text))
                     self._news.notify_all()
