@@ -48,6 +48,7 @@ from netra.log import Bus, ThreadLog
 from netra.monitoring.lag import LoopMonitor
 from netra.routing import MessageRouter
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.identifiers import UserID
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.migrate import migrate
@@ -91,16 +92,17 @@ class Netra:
             self.clock,
             max_bytes=settings.file_bytes,
             max_bytes_of_user=settings.files_bytes_per_user,
+            note=self.activity.note,
         )
-        self.threads = Threads(self.database, self.log, self.engine, self.files)
+        self.threads = Threads(self.database, self.log, self.engine, self.files, note=self.activity.note)
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
-        self.runs = Runs(self.database, self.log, self.engine)
+        self.runs = Runs(self.database, self.log, self.engine, note=self.activity.note)
         self.approvals = Approvals(self.log, self.engine, self.clock)
-        self.feedback = Feedback(self.database, self.clock)
-        self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes)
+        self.feedback = Feedback(self.database, self.clock, note=self.activity.note)
+        self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes, note=self.activity.note)
         self.router: MessageRouter[Connection] = MessageRouter()
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
-        self.streams = Streams(settings)
+        self.streams = Streams(settings, note=self.activity.note)
         self.lag = LoopMonitor()
         self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
@@ -226,6 +228,8 @@ class Netra:
 
     def _revoked(self, *, user_id: str, login_id: str | None, access_token_id: str | None) -> None:
         """End the open connections of credentials that were revoked."""
+        if login_id is None and access_token_id is None:  # everything of this user: the account is disabled
+            self.activity.sessions.invalidate_user(UserID(user_id))
 
         def meant(principal: Principal) -> bool:
             if principal.scope.user_id != user_id:

@@ -12,6 +12,7 @@ from netra.clock import Clock
 from netra.errors import Conflict, NotFound
 from netra.identity import Scope
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.tracker import Note, unnoted
 from netra.storage.tables import feedback, micros, moment, runs, threads
 from netra.text import clean_text
 
@@ -50,11 +51,12 @@ def _rating(row: Row[Any]) -> Rating:
 
 
 class Feedback:
-    """The feedback of one user at a time, on their own runs."""
+    """The feedback of one user at a time, on their own runs. `note` is told when some is given."""
 
-    def __init__(self, database: RequestScopedSessionFactory, clock: Clock) -> None:
+    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, *, note: Note = unnoted) -> None:
         self._database = database
         self._clock = clock
+        self._note = note
 
     async def give(self, scope: Scope, run_id: str, rating: Thumb, text: str = "") -> Rating:
         """Say what an answer was worth. What was said of it before is replaced.
@@ -91,7 +93,9 @@ class Feedback:
                 )
             return connection.execute(select(feedback).where(feedback.c.run_id == run_id)).one()
 
-        return _rating(await self._database.write(work))
+        given = _rating(await self._database.write(work))
+        self._note(scope.user_id, "feature:feedback", thread_id=given.thread_id)
+        return given
 
     async def of_run(self, scope: Scope, run_id: str) -> Rating:
         """What the caller said of one answer.

@@ -28,6 +28,7 @@ from netra.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Unav
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.tracker import Note, unnoted
 from netra.storage.tables import files, micros, moment, users
 from netra.text import clean_id
 
@@ -61,6 +62,7 @@ class Files:
     Args:
         max_bytes: the largest file.
         max_bytes_of_user: what all files of one user may have together.
+        note: told of every upload.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Files:
         *,
         max_bytes: int,
         max_bytes_of_user: int,
+        note: Note = unnoted,
     ) -> None:
         self._database = database
         self._directory = directory
         self._clock = clock
         self._max_bytes = max_bytes
         self._max_bytes_of_user = max_bytes_of_user
+        self._note = note
         self._arriving: Counter[str] = Counter()
         """Bytes of uploads that are not recorded yet, by user."""
         self._sweeper: asyncio.Task[None] | None = None
@@ -174,6 +178,7 @@ class Files:
                 raise
         finally:
             self._forget_arrived(scope, part)
+        self._note(scope.user_id, "feature:upload")
         return StoredFile(file_id, shown, size, media_type, None, moment(now), self._directory / file_id)
 
     async def _receive(self, scope: Scope, part: _Part, pieces: AsyncIterator[bytes], stored: int) -> int:

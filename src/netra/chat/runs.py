@@ -13,6 +13,7 @@ from netra.events import Usage
 from netra.identity import Scope
 from netra.log import ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.tracker import Note, unnoted
 from netra.storage.tables import moment, runs
 
 
@@ -32,12 +33,15 @@ class Run:
 
 
 class Runs:
-    """Runs of one user at a time."""
+    """Runs of one user at a time. `note` is told of runs that their user ends."""
 
-    def __init__(self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine) -> None:
+    def __init__(
+        self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine, *, note: Note = unnoted
+    ) -> None:
         self._database = database
         self._log = log
         self._engine = engine
+        self._note = note
 
     async def get(self, scope: Scope, run_id: str) -> Run:
         """One run.
@@ -69,15 +73,17 @@ class Runs:
         The wish is stored first, so that a run whose worker dies at this moment does not go on after a restart.
         """
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> str:
             mine = (runs.c.id == run_id) & (runs.c.user_id == scope.user_id)
-            row = tx.connection.execute(select(runs.c.cancel_requested_at).where(mine)).one_or_none()
+            row = tx.connection.execute(select(runs.c.thread_id, runs.c.cancel_requested_at).where(mine)).one_or_none()
             if row is None:
                 raise NotFound("There is no such run.")
             if row.cancel_requested_at is None:
                 tx.connection.execute(
                     update(runs).where(mine, runs.c.ended_at.is_(None)).values(cancel_requested_at=tx.now)
                 )
+            return str(row.thread_id)
 
-        await self._log.transact(work)
+        thread_id = await self._log.transact(work)
         await self._engine.cancel(run_id)
+        self._note(scope.user_id, "feature:cancel", thread_id=thread_id)

@@ -32,6 +32,7 @@ from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Page, Placed, ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.tracker import Note, unnoted
 from netra.storage.prepared import Prepared
 from netra.storage.tables import blobs, events, files, moment, runs, threads
 from netra.text import clean_id, clean_text
@@ -83,13 +84,22 @@ def missing() -> NotFound:
 
 
 class Threads:
-    """Threads of one user at a time."""
+    """Threads of one user at a time. `note` is told of searches, and of threads that are gone."""
 
-    def __init__(self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine, stored: Files) -> None:
+    def __init__(
+        self,
+        database: RequestScopedSessionFactory,
+        log: ThreadLog,
+        engine: RunEngine,
+        stored: Files,
+        *,
+        note: Note = unnoted,
+    ) -> None:
         self._database = database
         self._log = log
         self._engine = engine
         self._files = stored
+        self._note = note
 
     async def create(self, scope: Scope, title: str | None = None) -> Thread:
         """A new, empty thread."""
@@ -134,6 +144,8 @@ class Threads:
             if wanted:
                 statement = statement.where(_contains(wanted, connection.dialect))
             rows = (await connection.execute(statement)).all()
+        if wanted and not cursor:
+            self._note(scope.user_id, "feature:search")
         more = f"{rows[limit - 1].updated_at}.{rows[limit - 1].id}" if len(rows) > limit else None
         return [_thread(row) for row in rows[:limit]], more
 
@@ -177,6 +189,7 @@ class Threads:
         for run_id in run_ids:
             await self._engine.cancel(run_id)
         await self._files.unlink(file_ids)
+        self._note(scope.user_id, "thread_deleted", thread_id=thread_id)
 
     async def events(self, scope: Scope, thread_id: str, *, after: int = 0, limit: int = 500) -> Page:
         """Part of a thread's log."""

@@ -25,10 +25,10 @@ from netra.clock import Clock
 from netra.errors import NotFound, Unavailable
 from netra.events import AgentCompleted, AgentStarted, ApprovalResolved, Event, UserMessage
 from netra.monitoring.metrics import metrics
-from netra.storage import Database
 from netra.storage.tables import feature_uses, micros, moment, user_sessions, users
 
 from .activity import Summary, UserActivity, read_summary, read_users
+from .factory import RequestScopedSessionFactory
 from .identifiers import SessionID, ThreadID, UserID
 from .metrics import SystemSessionMetrics
 from .users import MOST, Ending, UserSession, UserSessionManager
@@ -92,7 +92,9 @@ class UserSessionTracker:
         most: sessions kept at once.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, idle_seconds: float = 1800, most: int = MOST) -> None:
+    def __init__(
+        self, database: RequestScopedSessionFactory, clock: Clock, *, idle_seconds: float = 1800, most: int = MOST
+    ) -> None:
         self._database = database
         self._clock = clock
         self._idle = timedelta(seconds=idle_seconds)
@@ -150,8 +152,8 @@ class UserSessionTracker:
         """Note what a user did. Synchronous, no I/O; on the event loop's thread.
 
         Args:
-            kind: `connected`, `disconnected`, `message`, `run_started`, `run_ended`, or `feature:` and a name of
-                lower-case letters, digits and underscores.
+            kind: `connected`, `disconnected`, `message`, `run_started`, `run_ended`, `thread_deleted`, or `feature:`
+                and a name of lower-case letters, digits and underscores.
             thread_id: where; None for what is outside any thread.
             succeeded: of `run_ended`, which needs it.
 
@@ -165,6 +167,10 @@ class UserSessionTracker:
                 self._run_succeeded(UserID(user_id), ThreadID(thread_id) if thread_id is not None else None)
             return
         if kind == "disconnected":  # the end of a connection is nothing its user does
+            return
+        if kind == "thread_deleted":
+            if thread_id is not None:
+                self.sessions.invalidate_thread(ThreadID(thread_id))
             return
         feature = None
         if kind not in ("connected", "message", "run_started"):

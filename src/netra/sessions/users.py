@@ -120,7 +120,8 @@ class UserSessionManager:
         """Keep sessions that an earlier process began, unless they have ended meanwhile; returns how many were kept."""
         now = self._clock.now()
         kept = 0
-        for session in sorted(sessions, key=lambda one: one.last_activity_at):
+        newest = {one.key: one for one in sorted(sessions, key=lambda one: one.last_activity_at)}
+        for session in sorted(newest.values(), key=lambda one: one.last_activity_at):
             if session.key in self._live or len(self._live) >= self._most:
                 continue
             if now - session.last_activity_at > self._idle or _midnight_after(session.started_at) <= now:

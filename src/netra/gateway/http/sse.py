@@ -13,6 +13,7 @@ from netra.config import Settings
 from netra.errors import LimitReached, NetraError
 from netra.identity import Principal
 from netra.monitoring.metrics import metrics
+from netra.sessions.tracker import Note, unnoted
 
 COMMENT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
@@ -21,8 +22,9 @@ RETRY_MILLISECONDS = 1000
 class Streams:
     """The open streams: capped per user, ended when their owner's login ends or the server drains."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, note: Note = unnoted) -> None:
         self._most = settings.sockets_per_user
+        self._note = note
         self._open: dict[asyncio.Event, Principal] = {}
         self._users: Counter[str] = Counter()
 
@@ -67,6 +69,7 @@ class Streams:
         self._open[ending] = principal
         self._users[user_id] += 1
         metrics.connections.labels("stream").inc()
+        self._note(user_id, "connected")
         ended = asyncio.create_task(ending.wait())
         following: asyncio.Task[list[tuple[int, int, bytes]]] | None = None
         try:
@@ -105,6 +108,7 @@ class Streams:
             if not self._users[user_id]:
                 del self._users[user_id]
             metrics.connections.labels("stream").dec()
+            self._note(user_id, "disconnected")
             # Starlette ends a stream by a cancelled anyio scope, in which every further await is cancelled too.
             with anyio.CancelScope(shield=True):
                 if following is not None:

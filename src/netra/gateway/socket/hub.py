@@ -21,6 +21,7 @@ from netra.identity import Principal
 from netra.ids import new_id
 from netra.log import Bus, Page, Published, ThreadLog
 from netra.monitoring.metrics import metrics
+from netra.sessions.tracker import Note, unnoted
 
 from .transport import Transport, text_frame
 
@@ -97,12 +98,14 @@ class Hub:
         log: read by subscriptions that are not live yet.
         bus: tells of new events and changed threads.
         buffer_bytes: unsent bytes at which a reader counts as too slow.
+        note: told of every connection and its end.
     """
 
-    def __init__(self, log: ThreadLog, bus: Bus, *, buffer_bytes: int) -> None:
+    def __init__(self, log: ThreadLog, bus: Bus, *, buffer_bytes: int, note: Note = unnoted) -> None:
         self._log = log
         self._bus = bus
         self._limit = buffer_bytes
+        self._note = note
         self._connections: dict[str, Connection] = {}
         self._users: defaultdict[str, set[Connection]] = defaultdict(set)
         self._user_stops: dict[str, Callable[[], None]] = {}
@@ -117,6 +120,7 @@ class Hub:
             self._user_stops[user_id] = self._bus.listen_user(user_id, lambda notice: self._notify(user_id, notice))
         self._users[user_id].add(connection)
         metrics.connections.labels("socket").inc()
+        self._note(user_id, "connected")
 
     def close(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
@@ -130,6 +134,7 @@ class Hub:
             del self._users[user_id]
             self._user_stops.pop(user_id)()
         metrics.connections.labels("socket").dec()
+        self._note(user_id, "disconnected")
 
     def connections(self) -> tuple[Connection, ...]:
         """Every open connection."""
