@@ -48,6 +48,7 @@ from netra.log import Bus, ThreadLog
 from netra.monitoring.lag import LoopMonitor
 from netra.routing import MessageRouter
 from netra.sessions import RequestScopedSessionFactory
+from netra.sessions.door import serve_sessions
 from netra.sessions.identifiers import UserID
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
@@ -126,6 +127,8 @@ class Netra:
                 await part.start()
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop)
+            serve_sessions(self.database)
+            stack.callback(serve_sessions, None)
             self.identity.on_revoked(self._revoked)
             recheck = asyncio.create_task(self._recheck())
             stack.callback(recheck.cancel)

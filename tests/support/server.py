@@ -52,6 +52,7 @@ class ServerProcess:
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("NETRA_")}
         self._environment |= {
             "NETRA_LOG_FORMAT": "json",
+            "NETRA_STRICT_SESSIONS": "true",
             "PYTHONPATH": str(TESTS),
             "PYTHONUNBUFFERED": "1",
             "COLUMNS": "400",  # so that no printed link is wrapped

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netra.sessions.aggregator import SystemSessionAggregator, SystemSessionFigures
+    from netra.sessions.door import (
+        close_database,
+        get_async_session,
+        get_session,
+        get_session_from_factory,
+        init_database,
+    )
     from netra.sessions.factory import RequestScopedSessionFactory
     from netra.sessions.identifiers import RequestID, RunID, SessionID, ThreadID, UserID
     from netra.sessions.metrics import (
@@ -40,13 +47,23 @@ __all__ = [
     "SystemSessionMetrics",
     "ThreadID",
     "UserID",
+    "close_database",
     "create_database_session_metrics",
     "create_system_session_metrics",
     "error_context",
+    "get_async_session",
+    "get_session",
+    "get_session_from_factory",
+    "init_database",
     "session_metrics",
 ]
 
 _HOMES = {
+    "init_database": "door",
+    "get_session_from_factory": "door",
+    "get_session": "door",
+    "get_async_session": "door",
+    "close_database": "door",
     "BaseSessionMetrics": "metrics",
     "DatabaseSessionMetrics": "metrics",
     "RequestID": "identifiers",

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import structlog
 from sqlalchemy import Connection, text
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from netra.clock import Clock, SystemClock
-from netra.errors import ForeignSession, NetraError, SessionReclaimed
+from netra.errors import ForeignSession, NetraError, NotFound, SessionReclaimed
 from netra.monitoring.metrics import metrics
 from netra.storage import Database
 from netra.storage.pools import PoolMetrics
@@ -342,9 +342,26 @@ class RequestScopedSessionFactory:
         """The figures of each pool: `read`, `query`, `writer`, and `session` once it was used."""
         return self._database.pools()
 
-    def get_session_metrics(self) -> Mapping[str, DatabaseSessionMetrics]:
-        """The metrics of the sessions that are open, by their ids."""
-        return self.aggregator.sessions()
+    @overload
+    def get_session_metrics(self) -> dict[str, DatabaseSessionMetrics]: ...
+
+    @overload
+    def get_session_metrics(self, session_id: str) -> DatabaseSessionMetrics: ...
+
+    def get_session_metrics(
+        self, session_id: str | None = None
+    ) -> dict[str, DatabaseSessionMetrics] | DatabaseSessionMetrics:
+        """The metrics of the sessions that are open, by their ids, or those of one.
+
+        Raises:
+            NotFound: no open session has this id.
+        """
+        found = self.aggregator.sessions()
+        if session_id is None:
+            return found
+        if session_id not in found:
+            raise NotFound(f"No database session {session_id!r} is open.")
+        return found[session_id]
 
     async def health_check(self) -> dict[str, Any]:
         """Ask the database something, and judge the sessions.
