@@ -22,6 +22,7 @@ import structlog
 
 from netra.clock import Clock, SystemClock
 from netra.errors import NotFound
+from netra.monitoring.daily import daily
 from netra.monitoring.metrics import metrics
 
 from .book import Book, Foreign
@@ -322,6 +323,7 @@ class AgentExecutionTracker:
         with book.lock:
             book.refusals[kind] += 1
         metrics.isolation_refusals.labels(kind).inc()
+        daily.count("refused_accesses")
         log.warning("execution_refused", kind=kind, user_id=self._owner)
         _Process.refused(kind)
 
@@ -364,6 +366,7 @@ def _blocked() -> NoReturn:
     with _Process.lock:
         _Process.blocked += 1
     metrics.blocked_constructions.inc()
+    daily.count("blocked_constructions")
     log.warning("construction_blocked", what="AgentExecutionTracker")
     raise RuntimeError(_BLOCKED)
 
