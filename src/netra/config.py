@@ -135,6 +135,22 @@ class Settings(BaseSettings):
         30, gt=0, description="Time for a client to send a body, plus one second for each 16 KiB of it."
     )
 
+    # Alerts
+    alert_urls: list[str] = Field(
+        default_factory=list,
+        repr=False,
+        description="Where alerts are sent, each an Apprise URL, such as mailto://user:password@example.com. Secret.",
+    )
+    alert_run_failure_share: float = Field(
+        0.5, gt=0, le=1, description="Share of failed runs within 15 minutes at which an alert fires."
+    )
+    alert_event_latency_seconds: float = Field(
+        0.5, gt=0, description="99th percentile of the events' latency over 5 minutes at which an alert fires."
+    )
+    alert_disk_free_bytes: int = Field(
+        1024 * MIB, ge=1, description="Free space for the data directory at which an alert fires."
+    )
+
     # What it writes
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "pretty"] = Field(
@@ -147,6 +163,14 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/") if value else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _channels_are_urls(cls, value: list[str]) -> list[str]:
+        for number, url in enumerate(value, 1):
+            if "://" not in url:  # the URL is secret, so the complaint does not show it
+                raise ValueError(f"number {number} is no Apprise URL, such as mailto://user:password@example.com")
+        return value
 
     @model_validator(mode="after")
     def _at_least_one_agent(self) -> Settings:

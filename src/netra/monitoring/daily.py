@@ -32,6 +32,10 @@ __all__ = ["COUNTED", "COUNTS", "DURATIONS", "Daily", "Figure", "FigureStore", "
 log = structlog.get_logger(__name__)
 
 COUNTED: dict[str, Callable[[], int]] = {
+    "session_creations": lambda: counted(metrics.db_sessions_created),
+    "session_creation_failures": lambda: counted(metrics.db_sessions_created, outcome="failed"),
+    "pool_exhaustions": lambda: counted(metrics.db_pool_exhausted),
+    "session_leaks": lambda: counted(metrics.db_session_leaks),
     "sign_in_failures": lambda: counted(metrics.sign_ins, outcome="refused"),
     "runs_succeeded": lambda: counted(metrics.runs_ended, status="succeeded"),
     "runs_failed": lambda: counted(metrics.runs_ended, status="failed"),
@@ -45,10 +49,6 @@ COUNTED: dict[str, Callable[[], int]] = {
 COUNTS = {
     "refused_accesses": "attempts on what belongs to another user",
     "blocked_constructions": "direct constructions of what only a factory makes",
-    "session_creations": "database sessions asked for",
-    "session_creation_failures": "database sessions that could not be opened",
-    "pool_exhaustions": "waits for a database connection that ended without one",
-    "session_leaks": "database sessions held past their limit",
 }
 """Names for `count`, and what they count."""
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from netra.ids import new_id
 from netra.monitoring.incidents import Firing, Incident, Notice, Opening, Severity
 
-from .database import Database
+from .access import Access
 from .tables import alerts, micros, moment
 
 _OPEN = alerts.c.resolved_at.is_(None)
@@ -34,7 +34,7 @@ class Alerts:
         database: started before it is asked.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def open(self, firing: Firing, at: datetime, *, cooldown: float) -> tuple[Opening, Incident | None]:

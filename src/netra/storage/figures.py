@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from netra.monitoring.daily import Figure, Figures
 
-from .database import Database
+from .access import Access
 from .tables import daily_figures
 
 _days = daily_figures.c
@@ -25,7 +25,7 @@ class DailyFigures:
         database: started before it is asked.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def add(self, day: date, figures: Figures) -> None:

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from netra.config import MIB, Settings
 from netra.errors import BadRequest, BodyTimeout, NetraError, PayloadTooLarge
 from netra.ids import new_id
+from netra.monitoring.daily import daily
 from netra.monitoring.logs import request_id as request_id_variable
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
@@ -47,7 +48,7 @@ _SECURITY = [
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body that comes slower than this has `body_seconds` in all; a byte now and then does not keep a request alive."""
 
-_QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+_QUIET = frozenset({"/health", "/health/live", "/health/ready", "/health/startup", "/metrics"})
 
 
 class Guard:
@@ -78,7 +79,10 @@ class Guard:
                 own = {name for name, _ in message.get("headers", [])}
                 extra = [header for header in self._headers if header[0] not in own]
                 message["headers"] = [*message.get("headers", []), *extra, (b"x-request-id", request_id.encode())]
-                metrics.request_seconds.labels(_route(scope)).observe(time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                metrics.request_seconds.labels(_route(scope)).observe(seconds)
+                if scope["path"] not in _QUIET:
+                    daily.observe("request_latency", seconds)
             elif message.get("more_body") and not session.closed:
                 self._sessions.guard_stream(session)
             await send(message)

@@ -1,0 +1,254 @@
+"""The rules that every server watches, with their thresholds. `docs/guides/alerts.md` shows them to operators.
+
+Most read what this process has counted lately: counters only grow, so a rule compares what they say now with what they
+said a window ago. Those about runs ask the database, where all processes see the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from netra.clock import Clock
+from netra.config import Settings
+
+from .daily import Daily, Figure, bucket, percentile
+from .incidents import Severity
+from .metrics import counted, metrics
+from .rules import Readings, Rule
+
+FEWEST_EVENTS = 50
+"""Events in a window from which on their latency is judged."""
+MINUTE = 60.0
+
+
+class Runs(Protocol):
+    """How the runs fare; `netra.storage.run_health` knows."""
+
+    async def failure_share(self) -> float | None:
+        """The share of failed runs lately; None: too few to judge."""
+        ...
+
+    async def stuck(self) -> int:
+        """Runs that go on past their deadline."""
+        ...
+
+    async def failing_threads(self) -> dict[str, float]:
+        """Threads whose newest runs failed, and how many of them in a row."""
+        ...
+
+
+class Recent:
+    """What was counted within the last `seconds`, from a figure that only grows.
+
+    Args:
+        read: the figure since the start.
+        seconds: the window; it is filled by reading, so the first readings see less.
+    """
+
+    def __init__(self, read: Callable[[], Figure], clock: Clock, seconds: float) -> None:
+        self._read = read
+        self._clock = clock
+        self._seconds = seconds
+        self._seen: deque[tuple[float, Figure]] = deque([(clock.monotonic(), read())])
+
+    def figure(self) -> Figure:
+        """The difference between now and the beginning of the window."""
+        now, figure = self._clock.monotonic(), self._read()
+        self._seen.append((now, figure))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - self._seconds:
+            self._seen.popleft()
+        first = self._seen[0][1]
+        buckets = Counter({at: n - first.buckets[at] for at, n in figure.buckets.items() if n > first.buckets[at]})
+        return Figure(figure.count - first.count, figure.total - first.total, buckets)
+
+
+def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs) -> list[Rule]:
+    """The rules of a server, reading this process's `figures` and `metrics` from now on."""
+
+    def recent(name: str, seconds: float) -> Recent:
+        return Recent(lambda: figures.since_start(name), clock, seconds)
+
+    def number(window: Recent) -> Callable[[], Readings]:
+        return lambda: {"": float(window.figure().count)}
+
+    events = recent("event_latency", 5 * MINUTE)
+    lag = Recent(_loop_lag, clock, MINUTE)
+    attempts = Recent(lambda: Figure(counted(metrics.sign_ins, outcome="refused") + _limited()), clock, 5 * MINUTE)
+    latency, disk, share = (
+        settings.alert_event_latency_seconds,
+        float(settings.alert_disk_free_bytes),
+        settings.alert_run_failure_share,
+    )
+
+    def event_latency() -> Readings:
+        figure = events.figure()
+        if figure.count < FEWEST_EVENTS:
+            return {"": None if figure.count else 0.0}
+        return {"": percentile(figure.buckets, 0.99)}
+
+    async def disk_free() -> Readings:
+        usage = await asyncio.to_thread(shutil.disk_usage, _existing(settings.data_dir))
+        return {"": float(usage.free)}
+
+    async def failure_share() -> Readings:
+        return {"": await runs.failure_share()}
+
+    async def stuck() -> Readings:
+        return {"": float(await runs.stuck())}
+
+    return [
+        Rule(
+            "run_failures",
+            Severity.CRITICAL,
+            "The share of failed runs among those that ended within 15 minutes, when there are at least 5.",
+            "{value} of the runs fail.",
+            failure_share,
+            "share",
+            fires_at=share,
+            resolves_at=share / 2,
+            for_seconds=MINUTE,
+            shared=True,
+        ),
+        Rule(
+            "thread_failures",
+            Severity.WARNING,
+            "Failed runs in a row in one thread within an hour: its user gets no answers.",
+            "{value} runs in a row have failed in {key}.",
+            runs.failing_threads,
+            "",
+            fires_at=3,
+            resolves_at=0,
+            shared=True,
+        ),
+        Rule(
+            "stuck_runs",
+            Severity.CRITICAL,
+            "Runs that go on past their deadline without waiting for a person.",
+            "{value} runs go on past their deadline.",
+            stuck,
+            "",
+            fires_at=1,
+            resolves_at=0,
+            for_seconds=MINUTE,
+            shared=True,
+        ),
+        Rule(
+            "event_latency",
+            Severity.WARNING,
+            "The 99th percentile, over 5 minutes, from storing events to their delivery, when there are at least 50.",
+            "One event in a hundred takes {value} or longer on {key}.",
+            event_latency,
+            "s",
+            fires_at=latency,
+            resolves_at=latency / 2,
+            for_seconds=MINUTE,
+        ),
+        Rule(
+            "pool_exhaustion",
+            Severity.CRITICAL,
+            "Waits for a database connection within 5 minutes that ended without one.",
+            "{value} waits for a database connection ended without one on {key}.",
+            number(recent("pool_exhaustions", 5 * MINUTE)),
+            "",
+            fires_at=1,
+            resolves_at=0,
+        ),
+        Rule(
+            "session_leak",
+            Severity.WARNING,
+            "Database sessions within 15 minutes that were held past their limit.",
+            "{value} database sessions were held too long on {key}; the log has their stacks.",
+            number(recent("session_leaks", 15 * MINUTE)),
+            "",
+            fires_at=1,
+            resolves_at=0,
+        ),
+        Rule(
+            "isolation_refusals",
+            Severity.CRITICAL,
+            "Refused attempts within 5 minutes on what belongs to another user.",
+            "{value} attempts on other users' executions were refused on {key}.",
+            number(recent("refused_accesses", 5 * MINUTE)),
+            "",
+            fires_at=5,
+            resolves_at=0,
+        ),
+        Rule(
+            "loop_lag",
+            Severity.WARNING,
+            "The 99th percentile, over a minute, of how late the event loop wakes; the log has what blocks it.",
+            "The event loop is {value} late on {key}.",
+            lambda: {"": percentile(lag.figure().buckets, 0.99)},
+            "s",
+            fires_at=0.25,
+            resolves_at=0.1,
+            for_seconds=MINUTE,
+        ),
+        Rule(
+            "breaker_open",
+            Severity.WARNING,
+            "Circuits that are open: an agent or a host that fails too often is left alone for a while.",
+            "The circuit of {key} is open.",
+            _breakers,
+            "",
+            fires_at=2,
+            resolves_at=0,
+        ),
+        Rule(
+            "sign_in_attack",
+            Severity.WARNING,
+            "Sign-ins within 5 minutes that were refused or limited.",
+            "{value} sign-ins were refused on {key} within 5 minutes.",
+            number(attempts),
+            "",
+            fires_at=50,
+            resolves_at=10,
+        ),
+        Rule(
+            "disk_space",
+            Severity.CRITICAL,
+            "Free space where the data directory is.",
+            "Only {value} are free for the data of {key}.",
+            disk_free,
+            "bytes",
+            fires_at=disk,
+            resolves_at=disk * 1.5,
+            falling=True,
+        ),
+    ]
+
+
+def _limited() -> int:
+    return counted(metrics.sign_ins, outcome="limited")
+
+
+def _loop_lag() -> Figure:
+    """The loop's lag since the start, as a histogram of `netra.monitoring.daily`'s kind."""
+    figure, before = Figure(), 0
+    for family in metrics.loop_lag_seconds.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_bucket"):
+                bound, below = float(sample.labels["le"]), round(sample.value)
+                # The upper bound of each of Prometheus' buckets stands for what is in it; above the last, the double.
+                at = bucket(bound if bound != float("inf") else 10.0)
+                figure.buckets[at] += below - before
+                before = below
+    figure.count = before
+    return figure
+
+
+def _breakers() -> Readings:
+    return {
+        f"{sample.labels['kind']} {sample.labels['name']}": sample.value
+        for family in metrics.breaker_state.collect()
+        for sample in family.samples
+    }
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
