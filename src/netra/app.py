@@ -28,6 +28,7 @@ from netra.engine.engine import Engine
 from netra.errors import ConfigurationError, NetraError
 from netra.events import Draining, encode
 from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_execution_tracker
+from netra.gateway.http.admin.sessions import sessions_admin_routes
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
 from netra.gateway.http.docs import docs_routes
@@ -50,6 +51,7 @@ from netra.routing import MessageRouter
 from netra.sessions import RequestScopedSessionFactory
 from netra.sessions.door import serve_sessions
 from netra.sessions.identifiers import UserID
+from netra.sessions.provider import UnifiedSessionMetricsProvider
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.migrate import migrate
@@ -83,6 +85,7 @@ class Netra:
         self.identity = Identity(self.database, self.clock, settings)
         self.bus = Bus()
         self.activity = UserSessionTracker(self.database, self.clock, idle_seconds=settings.user_session_idle_seconds)
+        self.sessions = UnifiedSessionMetricsProvider(self.database, self.activity, self.clock)
         self.log = ThreadLog(self.database, self.bus, self.clock, on_stored=self.activity.stored)
         self.tracker = configure_execution_tracker(limits=TrackerLimits.of(settings), clock=self.clock)
         self.breakers = Breakers(BreakerRules.of(settings), self.clock)
@@ -200,6 +203,7 @@ class Netra:
             )
         )
         app.include_router(feedback_routes(doors.principal, self.feedback))
+        app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
         app.include_router(docs_routes())
         socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
         app.router.routes.append(WebSocketRoute("/ws", socket))

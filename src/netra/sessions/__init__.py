@@ -30,7 +30,10 @@ if TYPE_CHECKING:
         error_context,
         session_metrics,
     )
+    from netra.sessions.provider import UnifiedSessionMetricsProvider
     from netra.sessions.scopes import RequestSession, StreamHoldsConnection
+    from netra.sessions.tracker import UserSessionTracker
+    from netra.sessions.users import UserSessionManager
 
 __all__ = [
     "BaseSessionMetrics",
@@ -46,7 +49,10 @@ __all__ = [
     "SystemSessionFigures",
     "SystemSessionMetrics",
     "ThreadID",
+    "UnifiedSessionMetricsProvider",
     "UserID",
+    "UserSessionManager",
+    "UserSessionTracker",
     "close_database",
     "create_database_session_metrics",
     "create_system_session_metrics",
@@ -77,7 +83,10 @@ _HOMES = {
     "SystemSessionFigures": "aggregator",
     "SystemSessionMetrics": "metrics",
     "ThreadID": "identifiers",
+    "UnifiedSessionMetricsProvider": "provider",
     "UserID": "identifiers",
+    "UserSessionManager": "users",
+    "UserSessionTracker": "tracker",
     "create_database_session_metrics": "metrics",
     "create_system_session_metrics": "metrics",
     "error_context": "metrics",
