@@ -139,7 +139,9 @@ class Book:
         if earlier.user_id != user_id:
             raise Conflict(f"Execution {earlier.execution_id} is another user's.")
         if earlier.state in FINAL:
-            raise IllegalTransition(f"Execution {earlier.execution_id}", earlier.state, ExecutionState.PENDING)
+            raise IllegalTransition(
+                f"Execution {earlier.execution_id}", earlier.state.value, ExecutionState.PENDING.value
+            )
         if attempt <= earlier.attempt:
             raise Conflict(
                 f"Execution {earlier.execution_id} is tracked already, at attempt {earlier.attempt}.",
@@ -190,7 +192,7 @@ class Book:
         with self.lock:
             entry = self._active(execution_id, owner)
             if entry.waits == 0:
-                raise IllegalTransition(f"Execution {execution_id}", entry.phase, "resumed")
+                raise IllegalTransition(f"Execution {execution_id}", entry.phase.value, "resumed")
             entry.waits -= 1
             self._progress(entry)
             if entry.waits == 0:
@@ -255,7 +257,7 @@ class Book:
     def _active(self, execution_id: str, owner: str | None) -> Entry:
         entry = self.find(execution_id, owner)
         if entry.state in FINAL:
-            raise IllegalTransition(f"Execution {execution_id}", entry.state, "active")
+            raise IllegalTransition(f"Execution {execution_id}", entry.state.value, "active")
         return entry
 
     def entries(self, owner: str | None) -> list[Entry]:

@@ -142,7 +142,7 @@ def check_state(execution_id: str, current: ExecutionState, wanted: ExecutionSta
         IllegalTransition: it may not.
     """
     if wanted not in STATES[current] and (wanted is not current or current in FINAL):
-        raise IllegalTransition(f"Execution {execution_id}", current, wanted)
+        raise IllegalTransition(f"Execution {execution_id}", current.value, wanted.value)
 
 
 def check_phase(execution_id: str, current: Phase, wanted: Phase) -> None:
@@ -152,4 +152,4 @@ def check_phase(execution_id: str, current: Phase, wanted: Phase) -> None:
         IllegalTransition: it may not.
     """
     if wanted not in PHASES[current]:
-        raise IllegalTransition(f"Execution {execution_id}", current, wanted)
+        raise IllegalTransition(f"Execution {execution_id}", current.value, wanted.value)
