@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-
 ScopeName = Literal["core", "tests", "scripts"]
 SCOPES: tuple[ScopeName, ...] = ("core", "tests", "scripts")
 
