@@ -7,6 +7,7 @@ or tests them.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,6 +29,9 @@ from netra.engine.engine import Engine
 from netra.errors import ConfigurationError, NetraError
 from netra.events import Draining, encode
 from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_execution_tracker
+from netra.executions.overview import ExecutionOverview
+from netra.gateway.http.admin.alerts import alerts_admin_routes
+from netra.gateway.http.admin.executions import executions_admin_routes
 from netra.gateway.http.admin.sessions import sessions_admin_routes
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
@@ -46,7 +50,12 @@ from netra.gateway.socket.hub import Connection, Hub
 from netra.gateway.socket.transport import text_frame
 from netra.identity import Identity, Principal
 from netra.log import Bus, ThreadLog
+from netra.monitoring.alerts import AlertManager, alert_manager
+from netra.monitoring.channels import Channels
+from netra.monitoring.daily import Daily, daily
+from netra.monitoring.delivery import Delivery
 from netra.monitoring.lag import LoopMonitor
+from netra.monitoring.standard import standard_rules
 from netra.routing import MessageRouter
 from netra.sessions import RequestScopedSessionFactory
 from netra.sessions.door import serve_sessions
@@ -54,7 +63,10 @@ from netra.sessions.identifiers import UserID
 from netra.sessions.provider import UnifiedSessionMetricsProvider
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
+from netra.storage.alerts import Alerts
+from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
+from netra.storage.run_health import RunHealth
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +120,7 @@ class Netra:
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
         self.streams = Streams(settings, note=self.activity.note)
         self.lag = LoopMonitor()
+        self.figures, self.alerts = daily, alert_manager
         self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
         self.failure: NetraError | None = None
@@ -126,7 +139,10 @@ class Netra:
             before, after = await asyncio.to_thread(migrate, self.settings.database)
             if before != after:
                 log.info("database migrated", before=before, after=after)
-            for part in (self.database, self.identity, self.activity, self.files, self.engine, self.lag):
+            await self.database.start()
+            stack.push_async_callback(self.database.stop)
+            await self._start_alerts(stack)
+            for part in (self.identity, self.activity, self.files, self.engine, self.lag):
                 await part.start()
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop)
@@ -137,6 +153,27 @@ class Netra:
             stack.callback(recheck.cancel)
             self._running = stack.pop_all()
         log.info("started", version=__version__, database=self.database.dialect, agents=list(self.agents))
+
+    async def _start_alerts(self, stack: AsyncExitStack) -> None:
+        """Count for reports, and watch the rules. A second server in one process does so beside the process's own."""
+        if daily.started or alert_manager.started:
+            self.figures, self.alerts = Daily(), AlertManager()
+        channels = Channels(self.settings.alert_urls)
+        stack.push_async_callback(channels.stop)
+        self.figures.configure(DailyFigures(self.database), clock=self.clock)
+        store = Alerts(self.database)
+        runs = RunHealth(self.database, self.clock, run_seconds=self.settings.run_seconds)
+        self.alerts.configure(
+            store,
+            clock=self.clock,
+            rules=standard_rules(self.settings, self.clock, self.figures, runs),
+            delivery=Delivery(store, channels, self.clock, origin=self.settings.origin),
+            process=f"{socket.gethostname()}:{self.settings.port}",
+        )
+        await self.figures.start()
+        stack.push_async_callback(self.figures.stop)
+        await self.alerts.start()
+        stack.push_async_callback(self.alerts.stop)
 
     async def stop(self) -> None:
         """Stop every part, the last one first. Runs that do not end in time go on after the next start."""
@@ -186,7 +223,9 @@ class Netra:
         )
         install_problems(app)
         doors = Doors(self.identity, self.settings)
-        app.include_router(system_routes(version=__version__, check=self.check))
+        app.include_router(
+            system_routes(version=__version__, check=self.check, started=lambda: self._running is not None)
+        )
         app.include_router(auth_routes(self.identity, self.settings))
         app.include_router(
             api_routes(
@@ -203,10 +242,13 @@ class Netra:
             )
         )
         app.include_router(feedback_routes(doors.principal, self.feedback))
+        overview = ExecutionOverview(self.tracker, self.database)
+        app.include_router(executions_admin_routes(doors.administrator, overview, self.breakers))
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
+        app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts))
         app.include_router(docs_routes())
-        socket = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
-        app.router.routes.append(WebSocketRoute("/ws", socket))
+        endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
+        app.router.routes.append(WebSocketRoute("/ws", endpoint))
         app.include_router(page_routes())
         app.add_middleware(Guard, settings=self.settings, sessions=self.database)
         if self.settings.allowed_origins:

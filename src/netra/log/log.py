@@ -23,6 +23,7 @@ from netra.clock import Clock, rfc3339
 from netra.errors import NetraError, NotFound, Unavailable
 from netra.events import BlobRef, Event, ThreadChanged, encode_unplaced, place
 from netra.ids import new_id
+from netra.monitoring.daily import daily
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.prepared import Prepared
@@ -310,7 +311,10 @@ class ThreadLog:
                 for thread_id in dict.fromkeys(published.thread_id for published in outcome.published):
                     self._bus.publish(Published(thread_id, ()))
             raise
-        metrics.append_seconds.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.append_seconds.observe(seconds)
+        if attempted[-1].published:  # the commit was published, so live readers have the events
+            daily.observe("event_latency", seconds)
         return result
 
     def _publish(self, committed: tuple[Any, _Outcome]) -> None:

@@ -13,10 +13,11 @@ from .models import Health
 Check = Callable[[], Awaitable[dict[str, str]]]
 
 
-def system_routes(*, version: str, check: Check) -> APIRouter:
+def system_routes(*, version: str, check: Check, started: Callable[[], bool]) -> APIRouter:
     """The routes.
 
     Args:
+        started: whether every part has started.
         check: the state of each part: `ok`, or what is wrong.
     """
     router = APIRouter(tags=["system"])
@@ -35,6 +36,14 @@ def system_routes(*, version: str, check: Check) -> APIRouter:
     async def live() -> Health:
         """The process answers; nothing else is asked."""
         return Health(status="ok", version=version, parts={})
+
+    @router.get("/health/startup", responses={503: {"model": Health}}, operation_id="startup")
+    async def startup(response: Response) -> Health:
+        """Whether every part has started. Asks no part, so a database that goes away later changes nothing here."""
+        up = started()
+        response.status_code = 200 if up else 503
+        response.headers["Cache-Control"] = "no-store"
+        return Health(status="ok" if up else "failing", version=version, parts={} if up else {"server": "not started"})
 
     @router.get("/metrics", response_class=Response)
     async def expose() -> Response:
