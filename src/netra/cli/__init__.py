@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netra import __version__
-from netra.cli import demo_data, doctor, migrate, serve, token, user
+from netra.cli import demo_data, doctor, migrate, serve, token, user, watch
 from netra.cli.output import print_failure
 from netra.errors import NetraError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.command)
+app.command("watch")(watch.command)
 app.command("migrate")(migrate.command)
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")

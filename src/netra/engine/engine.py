@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy import func, select
@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
-from netra.errors import Unavailable
+from netra.errors import NetraError, Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus
 from netra.executions import AgentExecutionTracker, Verdict, get_execution_tracker
 from netra.ids import new_id
@@ -36,6 +36,7 @@ from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_ove
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 from .watchdog import LoopWatchdog
+from .workers import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,7 @@ class _Sweep:
     claimed: Claimed
     unwanted: tuple[str, ...]
     decided: tuple[str, ...]
+    lost: tuple[str, ...]
     queued: int
 
 
@@ -97,6 +99,7 @@ class Engine:
         self._tracker = tracker or get_execution_tracker()
         self._tracked: dict[str, Tracked] = {}
         self._condemned: set[str] = set()
+        self._worker = Worker(clock)
         self._watchdog = LoopWatchdog(settings.loop_stall_seconds, self._held_loop)
         self._on_ended: list[OnEnded] = []
         self._active: dict[str, Execution] = {}
@@ -131,6 +134,8 @@ class Engine:
         await self._ownership.take()
         self._owner = True
         try:
+            self._worker = Worker(self._clock)
+            await self._log.transact(self._worker.register)  # before any work is taken
             await self._durable.start()
             await self._repair(fresh=True)
         except BaseException:
@@ -190,6 +195,8 @@ class Engine:
             await asyncio.wait([self._watcher])
             self._watcher = None
         await self._durable.stop()
+        with contextlib.suppress(Unavailable):
+            await self._log.transact(self._worker.retire)
         await self._ownership.release()
         self._owner = False
         self._threads.stop()
@@ -263,7 +270,13 @@ class Engine:
             self._in_doubt = True
 
     def _claim(self, tx: Transaction, free: int) -> Claimed:
-        return claim(tx, most=free, per_user=self._settings.runs_running, greeting=self._greeting)
+        return claim(
+            tx,
+            worker=self._worker.id,
+            most=free,
+            per_user=self._settings.runs_running,
+            greeting=self._greeting,
+        )
 
     async def _sweep(self, free: int) -> None:
         if self._in_doubt:
@@ -279,9 +292,19 @@ class Engine:
             self._next_note = now + NOTE_SECONDS
             notes = [execution.note for execution in self._active.values()]
 
+        active = tuple(self._active)
+        beat = self._worker.due(busy=bool(self._tracked))
+
         def look(tx: Transaction) -> _Sweep:
             execute = tx.connection.execute
+            if beat:
+                self._worker.beat(tx)
             note(tx, notes)
+            open_ = (
+                set(execute(select(runs.c.id).where(runs.c.id.in_(active), runs.c.ended_at.is_(None))).scalars())
+                if active
+                else set()
+            )
             claimed = self._claim(tx, free) if free else Claimed((), True)
             unwanted = execute(
                 select(runs.c.id).where(runs.c.ended_at.is_(None), runs.c.cancel_requested_at.is_not(None))
@@ -296,7 +319,8 @@ class Engine:
             queued = execute(
                 select(func.count()).select_from(runs).where(runs.c.state == "queued", runs.c.ended_at.is_(None))
             ).scalar_one()
-            return _Sweep(claimed, tuple(unwanted), tuple(decided), queued)
+            lost = tuple(run_id for run_id in active if run_id not in open_)
+            return _Sweep(claimed, tuple(unwanted), tuple(decided), lost, queued)
 
         found = await self._log.transact(look)
         self._launch_all(found.claimed)
@@ -304,6 +328,9 @@ class Engine:
         metrics.runs.labels("running").set(len(self._active))
         for approval_id in found.decided:
             self._desk.signal(approval_id)
+        for run_id in found.lost:  # ended by another process, or deleted, while somebody here works on it
+            if (execution := self._active.get(run_id)) is not None:
+                execution.leave()
         for run_id in found.unwanted:
             await self.cancel(run_id)
 
@@ -406,12 +433,18 @@ class Engine:
         try:
             status = await execution.run()
         except Left:
-            ended = None if self._leaving else await self._read_end(attempt.run_id)
-            if ended is None:
+            if self._leaving:
                 raise
-            return ended
+            found = await self._read_end(attempt.run_id)
+            if found == "open":
+                raise
+            if found is not None:
+                log.warning("run_ended_elsewhere", run_id=attempt.run_id, status=found.status)
+                await self._tell_readers(attempt.thread_id)
+            return found
         if status is None:
-            return await self._read_end(attempt.run_id)
+            found = await self._read_end(attempt.run_id)
+            return None if found == "open" else found
         return EndedRun(
             attempt.run_id,
             attempt.scope.user_id,
@@ -422,19 +455,24 @@ class Engine:
             attempt.number,
         )
 
-    async def _read_end(self, run_id: str) -> EndedRun | None:
-        """The end of a run as its row has it; None while it has none, or when nobody can say."""
+    async def _read_end(self, run_id: str) -> EndedRun | Literal["open"] | None:
+        """The end of a run as its row has it; `open` while it has none or nobody can say, None when it was deleted."""
         try:
             async with self._database.read() as connection:
-                row = (
-                    await connection.execute(select(runs).where(runs.c.id == run_id, runs.c.ended_at.is_not(None)))
-                ).one_or_none()
+                row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
         except Unavailable:
-            return None
+            return "open"
         if row is None:
             return None
+        if row.ended_at is None:
+            return "open"
         seconds = 0.0 if row.started_at is None else max(0.0, (row.ended_at - row.started_at) / 1e6)
         return EndedRun(run_id, row.user_id, row.thread_id, row.agent, row.state, seconds, row.attempt)
+
+    async def _tell_readers(self, thread_id: str) -> None:
+        """What another process has stored nobody here has heard of."""
+        with contextlib.suppress(NetraError):  # then they see it when they come back
+            await self._log.announce(thread_id)
 
     def _track(self, attempt: Attempt) -> None:
         self._tracked[attempt.run_id] = Tracked(self._tracker, attempt, seconds_left(self._settings, attempt))
@@ -454,7 +492,13 @@ class Engine:
                 continue
             try:
                 return await self._log.transact(
-                    lambda tx: begin_again(tx, run_id, most_deaths=self._settings.run_attempts, greeting=self._greeting)
+                    lambda tx: begin_again(
+                        tx,
+                        run_id,
+                        worker=self._worker.id,
+                        most_deaths=self._settings.run_attempts,
+                        greeting=self._greeting,
+                    )
                 )
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -496,6 +540,8 @@ class Engine:
                 for tracked in tuple(self._tracked.values()):
                     tracked.beat(excused=excused)
                 await self._carry_out(self._tracker.judge())
+                if self._draining and self._tracked:  # there are no sweeps any more
+                    await self._log.transact(self._worker.beat)
             except Unavailable:
                 pass  # they are judged again
             except Exception:

@@ -128,13 +128,13 @@ _any_queued = Prepared(select(runs.c.id).where(_queued).limit(1))
 _take = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.state == "queued")
-    .values(state="running", attempt=1, started_at=bindparam("now"))
+    .values(state="running", attempt=1, started_at=bindparam("now"), worker_id=bindparam("worker"))
 )
 _one = Prepared(select(*_columns).select_from(_source).where(runs.c.id == bindparam("run")).with_for_update(of=runs))
 _again = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"))
-    .values(state="running", attempt=bindparam("number"), deaths=bindparam("lost"))
+    .values(state="running", attempt=bindparam("number"), deaths=bindparam("lost"), worker_id=bindparam("worker"))
 )
 _note = Prepared(
     update(runs)
@@ -160,8 +160,10 @@ _finish = Prepared(
 _touch = Prepared(update(threads).where(threads.c.id == bindparam("thread")).values(updated_at=bindparam("now")))
 
 
-def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> Claimed:
+def claim(tx: Transaction, *, worker: str, most: int, per_user: int, greeting: Greeting) -> Claimed:
     """Begin up to `most` queued runs, oldest first: at most `per_user` of one user and one of each thread at a time.
+
+    `worker` is the row of the process that takes them.
 
     Two processes never begin the same run: the row changes hands only while it is still queued.
     """
@@ -173,7 +175,7 @@ def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> C
         for row in rows:
             if row.running + of_user[row.user_id] >= per_user:
                 continue
-            if _take.run(tx.connection, {"run": row.id, "now": tx.now}) != 1:
+            if _take.run(tx.connection, {"run": row.id, "now": tx.now, "worker": worker}) != 1:
                 continue
             of_user[row.user_id] += 1
             won += 1
@@ -185,7 +187,7 @@ def claim(tx: Transaction, *, most: int, per_user: int, greeting: Greeting) -> C
     return Claimed(tuple(begun), waiting)
 
 
-def begin_again(tx: Transaction, run_id: str, *, most_deaths: int, greeting: Greeting) -> Attempt | None:
+def begin_again(tx: Transaction, run_id: str, *, worker: str, most_deaths: int, greeting: Greeting) -> Attempt | None:
     """Begin the next attempt at a run whose process is gone; older attempts can store nothing from now on.
 
     Returns:
@@ -198,7 +200,7 @@ def begin_again(tx: Transaction, run_id: str, *, most_deaths: int, greeting: Gre
         check_transition(run_id, row.state, "running")
     deaths = row.deaths + 1
     attempt = _attempt(row, row.attempt + 1, exhausted=deaths >= most_deaths)
-    _again.run(tx.connection, {"run": run_id, "number": attempt.number, "lost": deaths})
+    _again.run(tx.connection, {"run": run_id, "number": attempt.number, "lost": deaths, "worker": worker})
     _announce(tx, attempt, greeting)
     return attempt
 

@@ -331,6 +331,11 @@ class ThreadLog:
             except Exception:  # what is stored is stored, and its readers have it
                 log.exception("stored event not noted")
 
+    async def announce(self, thread_id: str) -> None:
+        """Let this process's readers look at a thread that another process has written to."""
+        self._bus.publish(Published(thread_id, ()))
+        await self.transact(lambda tx: tx.thread_changed(thread_id))
+
     async def append(self, thread_id: str, entries: Sequence[Entry], *, fence: Fence | None = None) -> list[int]:
         """Append events to one thread; see `Transaction.append`."""
         return await self.transact(lambda tx: tx.append(thread_id, entries, fence=fence))

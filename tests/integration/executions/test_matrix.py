@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +24,19 @@ AGENTS = [
 ]
 QUICK = {
     "NETRA_LOOP_STALL_SECONDS": "1",
-    "NETRA_RUN_STALLED_SECONDS": "2",
-    "NETRA_RUN_ORPHAN_SECONDS": "3",
     "NETRA_DRAIN_SECONDS": "0",
     "NETRA_RUNS_RUNNING": "8",
 }
+
+
+HOLDING = [
+    ("busy", "hello"),
+    ("busy", "stubborn"),
+    ("blocks", "sleep"),
+    ("blocks", "socket"),
+    ("blocks_in_a_task", "sleep"),
+]
+"""Agents that hold the event loop, and how."""
 
 
 class Scene:
@@ -72,17 +85,89 @@ class Scene:
         assert check(history) == []
 
 
+class WatchProcess:
+    """`netra watch` beside a server, on the same database."""
+
+    def __init__(self, server: ServerProcess, database: str | None, *arguments: str, seconds: int = 3) -> None:
+        where = ["--data-dir", str(server.data_dir)]
+        if database is not None:
+            where += ["--database-url", database]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "netra", "watch", *where, "--run-orphan-seconds", str(seconds), *arguments],
+            env={**os.environ, "NETRA_LOG_LEVEL": "error", "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    def wait_for(self, text: str, within: float = 30) -> None:
+        deadline = time.monotonic() + within
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"the watch did not say {text!r}\n{self.output}"
+            time.sleep(0.05)
+
+    def wait(self) -> int:
+        code = self._process.wait(60)
+        self._reader.join(5)
+        return code
+
+    def stop(self) -> int:
+        self._process.terminate()
+        return self.wait()
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._lines.extend(iter(self._process.stdout.readline, ""))
+
+
 Start = Callable[..., ServerProcess]
+Watching = Callable[..., WatchProcess]
 
 
 @pytest.fixture
-def scene(start_server: Start) -> Scene:
-    return Scene(start_server(agents=AGENTS, environment=QUICK))
+def watch(tmp_path: Path) -> Iterator[Watching]:
+    """Start `netra watch` beside a server."""
+    watches: list[WatchProcess] = []
+
+    def start(server: ServerProcess, database: str | None, *arguments: str, seconds: int = 3) -> WatchProcess:
+        watches.append(WatchProcess(server, database, *arguments, seconds=seconds))
+        return watches[-1]
+
+    yield start
+    for each in watches:
+        each.close()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The second database of the matrix's tests that run on both; None is SQLite in the server's data directory."""
+    return None if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+both_databases = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
 
 
 @pytest.mark.spec("death.one-terminal-state", "death.signals")
-def test_errors_returns_hangs_and_held_loops_end_within_their_bounds(scene: Scene) -> None:
-    """One server for all of them: each is ended while the others' readers go on."""
+def test_errors_returns_hangs_and_held_loops_end_within_their_bounds(start_server: Start) -> None:
+    """One server for all of them: whoever holds the loop is interrupted where it stands, and the others go on."""
+    scene = Scene(start_server(agents=AGENTS, environment={**QUICK, "NETRA_RUN_STALLED_SECONDS": "2"}))
     expected = {
         "raises": ("failed", "internal"),
         "returns_early": ("succeeded", None),
@@ -94,28 +179,85 @@ def test_errors_returns_hangs_and_held_loops_end_within_their_bounds(scene: Scen
         assert (end["status"], (end["error"] or {}).get("code")) == expected[agent]
     quiet = scene.end(scene.send("quiet", "4"), 10)
     assert quiet["status"] == "succeeded", "work that says it gets on is not stalled"
+
+    for agent, content in HOLDING:
+        began = time.monotonic()
+        end = scene.end(scene.send(agent, content), 12)
+        assert (end["status"], end["error"]["code"]) == ("stalled", "loop_held"), (agent, content)
+        assert "deaths.py:" in end["error"]["message"], (agent, content)
+        assert "ctx.tool" in end["error"]["message"], (agent, content)
+        assert time.monotonic() - began < 8, (agent, content)
+        assert scene.end(scene.send("returns_early"), 5)["status"] == "succeeded", "the loop is everybody's again"
     scene.judge()
 
 
-@pytest.mark.spec("death.one-terminal-state", "death.signals")
-@pytest.mark.parametrize(
-    ("agent", "content", "line"),
-    [
-        ("busy", "hello", "number += 1"),
-        ("busy", "stubborn", "number += 1"),
-        ("blocks", "sleep", "time.sleep"),
-        ("blocks", "socket", "near.recv"),
-        ("blocks_in_a_task", "sleep", "time.sleep"),
-    ],
-)
-def test_a_run_that_holds_the_loop_is_interrupted_and_says_where(
-    scene: Scene, agent: str, content: str, line: str
+@pytest.mark.spec("death.other-process", "death.one-terminal-state")
+@both_databases
+def test_a_frozen_server_is_noticed_and_refused_when_it_thaws(
+    start_server: Start, watch: Watching, tmp_path: Path, database: str | None
 ) -> None:
+    server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
+    scene = Scene(server)
+    thread = scene.send("steps", f"3 {tmp_path}")
+    idle = scene.send("waits_for_ever")
+    scene.until(thread, "tool_completed")
+    server.freeze()
     began = time.monotonic()
-    end = scene.end(scene.send(agent, content), 12)
-    assert (end["status"], end["error"]["code"]) == ("stalled", "loop_held")
-    assert "deaths.py:" in end["error"]["message"]
-    assert "ctx.tool" in end["error"]["message"]
-    assert time.monotonic() - began < 8
-    assert scene.end(scene.send("returns_early"), 5)["status"] == "succeeded", "the loop is everybody's again"
+    watching = watch(server, database)
+    for run in scene.sent:
+        watching.wait_for(f"Ended {run.run} as died")
+    assert time.monotonic() - began < 3 + 8, "the bound, and the start of a process"
+    (tmp_path / "2").touch()
+    (tmp_path / "3").touch()
+    server.thaw()
+    for each in (thread, idle):
+        end = scene.end(each, 10)
+        assert (end["status"], end["error"]["code"]) == ("died", "died")
+    server.wait_for("run_ended_elsewhere.*\n(.*\n)*.*run_ended_elsewhere", 10)
+    assert scene.end(scene.send("returns_early"), 10)["status"] == "succeeded", "the thawed server works on"
+    scene.judge()
+    assert watching.stop() == 0
+
+
+@pytest.mark.spec("death.other-process", "death.one-terminal-state")
+def test_a_killed_server_goes_on_when_it_comes_back_in_time(
+    start_server: Start, watch: Watching, tmp_path: Path
+) -> None:
+    server = start_server(agents=AGENTS, environment=QUICK)
+    scene = Scene(server)
+    watch(server, None, seconds=60)
+    thread = scene.send("steps", f"3 {tmp_path}")
+    scene.until(thread, "tool_completed")
+    server.kill9()
+    server.start()
+    (tmp_path / "2").touch()
+    (tmp_path / "3").touch()
+    end = scene.end(thread, 20)
+    assert (end["status"], end["final_response"]) == ("succeeded", "sum 6")
+    scene.judge()
+
+
+@pytest.mark.spec("death.other-process", "death.one-terminal-state")
+@both_databases
+def test_a_killed_server_that_does_not_come_back_is_noticed(
+    start_server: Start, watch: Watching, tmp_path: Path, database: str | None
+) -> None:
+    server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
+    scene = Scene(server)
+    thread = scene.send("steps", f"3 {tmp_path}")
+    scene.until(thread, "tool_completed")
+    once = watch(server, database, "--once")
+    assert once.wait() == 0
+    assert "Ended 0 runs" in once.output, "a server that lives is left alone"
+    server.kill9()
+    time.sleep(3)  # the bound
+    once = watch(server, database, "--once")
+    assert once.wait() == 0
+    assert "Ended 1 run." in once.output
+    (tmp_path / "2").touch()
+    (tmp_path / "3").touch()
+    server.start()
+    end = scene.end(thread, 10)
+    assert (end["status"], end["error"]["code"]) == ("died", "died")
+    assert scene.end(scene.send("returns_early"), 10)["status"] == "succeeded"
     scene.judge()
