@@ -32,6 +32,7 @@ from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_ex
 from netra.executions.overview import ExecutionOverview
 from netra.gateway.http.admin.alerts import alerts_admin_routes
 from netra.gateway.http.admin.executions import executions_admin_routes
+from netra.gateway.http.admin.quality import quality_admin_routes
 from netra.gateway.http.admin.sessions import sessions_admin_routes
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
@@ -47,6 +48,7 @@ from netra.gateway.server import Server
 from netra.gateway.socket.commands import Commands
 from netra.gateway.socket.endpoint import SocketEndpoint
 from netra.gateway.socket.hub import Connection, Hub
+from netra.gateway.socket.quality import QualityCommands
 from netra.gateway.socket.transport import text_frame
 from netra.identity import Identity, Principal
 from netra.log import Bus, ThreadLog
@@ -56,6 +58,8 @@ from netra.monitoring.daily import Daily, daily
 from netra.monitoring.delivery import Delivery
 from netra.monitoring.lag import LoopMonitor
 from netra.monitoring.standard import standard_rules
+from netra.quality.measures import Measures
+from netra.quality.monitor import QualityMonitor
 from netra.routing import MessageRouter
 from netra.sessions import RequestScopedSessionFactory
 from netra.sessions.door import serve_sessions
@@ -118,6 +122,13 @@ class Netra:
         self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes, note=self.activity.note)
         self.router: MessageRouter[Connection] = MessageRouter()
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
+        self.quality = QualityMonitor(self.database, self.clock, alert_manager)
+        self.measures = Measures(self.database, self.clock)
+        self.engine.on_ended(lambda ended: self.quality.note(ended.run_id))
+        spoken = QualityCommands(self.hub, self.measures, self.clock)
+        spoken.register(self.router)
+        self.quality.on_checked(spoken.checked)
+        self.quality.on_turn(spoken.turned)
         self.streams = Streams(settings, note=self.activity.note)
         self.lag = LoopMonitor()
         self.figures, self.alerts = daily, alert_manager
@@ -142,7 +153,7 @@ class Netra:
             await self.database.start()
             stack.push_async_callback(self.database.stop)
             await self._start_alerts(stack)
-            for part in (self.identity, self.activity, self.files, self.engine, self.lag):
+            for part in (self.identity, self.activity, self.files, self.quality, self.engine, self.lag):
                 await part.start()
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop)
@@ -245,6 +256,7 @@ class Netra:
         overview = ExecutionOverview(self.tracker, self.database)
         app.include_router(executions_admin_routes(doors.administrator, overview, self.breakers))
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
+        app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
         app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts))
         app.include_router(docs_routes())
         endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
