@@ -254,6 +254,83 @@ class ErrorFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="error
     retry_after_seconds: float | None = None
 
 
+class QualityFinding(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with an answer."""
+
+    kind: Annotated[str, Meta(description="failed, empty, truncated, repeated, same_as_before or contradicts_tools")]
+    detail: str
+
+
+class QualityPoint(Struct, frozen=True, kw_only=True):
+    """An hour or a day of an agent's answers."""
+
+    start: Timestamp
+    checked: Count
+    score: Annotated[float | None, Meta(description="Mean, 0 to 100; null without a check")]
+    failed: Count
+    thumbs_up: Count
+    thumbs_down: Count
+
+
+class AgentQuality(Struct, frozen=True, kw_only=True):
+    """How good an agent's answers were, by the automatic checks and by what people said."""
+
+    agent: str
+    checked: Annotated[int, Meta(ge=0, description="Answers that were checked; runs that were cancelled are not")]
+    score: Annotated[float | None, Meta(description="Mean, 0 to 100; null without a check")]
+    change: Annotated[
+        float | None, Meta(description="Mean of the period's second half less that of its first; null without one")
+    ]
+    failed_share: Annotated[float | None, Meta(description="Of the checked runs, 0 to 1")]
+    thumbs_up: Count
+    thumbs_down: Count
+    comments: Annotated[int, Meta(ge=0, description="Thumbs that came with words")]
+    findings: Annotated[dict[str, int], Meta(description="Answers by kind of finding")]
+    points: Annotated[list[QualityPoint], Meta(description="Those with anything in them, oldest first")]
+
+
+class QualityMetrics(Struct, frozen=True, kw_only=True, tag_field="type", tag="quality_metrics"):
+    """The answer to `get_quality_metrics`: of the caller's own runs; for administrators, of everybody's."""
+
+    id: str | None
+    everybody: bool
+    days: int
+    step: Literal["hour", "day"]
+    agents: list[AgentQuality]
+
+
+class QualityAlert(Struct, frozen=True, kw_only=True, tag_field="type", tag="quality_alert", omit_defaults=True):
+    """To who subscribed: something is wrong with an answer of theirs; to administrators also: an agent got worse."""
+
+    alert: Literal["finding", "dropped", "recovered"]
+    agent: str
+    summary: str
+    score: Annotated[float, Meta(description="Of the answer, or the mean of the agent's last ones")]
+    before: Annotated[float | None, Meta(description="The agent's mean before it got worse")] = None
+    run_id: str | None = None
+    thread_id: str | None = None
+    findings: list[QualityFinding] = []
+
+
+class ContentValidation(Struct, frozen=True, kw_only=True, tag_field="type", tag="content_validation"):
+    """The answer to `validate_content`."""
+
+    id: str | None
+    score: Annotated[int, Meta(ge=0, le=100)]
+    findings: list[QualityFinding]
+
+
+class QualityReport(Struct, frozen=True, kw_only=True, tag_field="type", tag="quality_report"):
+    """The answer to `generate_quality_report`: of the caller's own runs; for administrators, of everybody's."""
+
+    id: str | None
+    everybody: bool
+    days: int
+    made_at: Timestamp
+    agents: list[AgentQuality]
+    markdown: str
+
+
 class Draining(Struct, frozen=True, kw_only=True, tag_field="type", tag="draining"):
     """The server is going away; reconnect and resume after the given time."""
 
@@ -266,7 +343,20 @@ class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong"):
     server_time: Timestamp
 
 
-ServerFrame = ConnectionEstablished | Ack | Live | ThreadChanged | Resync | ErrorFrame | Draining | Pong
+ServerFrame = (
+    ConnectionEstablished
+    | Ack
+    | Live
+    | ThreadChanged
+    | Resync
+    | ErrorFrame
+    | QualityMetrics
+    | QualityAlert
+    | ContentValidation
+    | QualityReport
+    | Draining
+    | Pong
+)
 
 
 # Commands from the client.
@@ -312,11 +402,65 @@ class ResolveApproval(Struct, frozen=True, kw_only=True, tag_field="type", tag="
     payload: Any = None
 
 
+RequestId = Annotated[str, Meta(min_length=1, max_length=128, description="Repeated in the answer")]
+Days = Annotated[int, Meta(ge=1, le=90, description="How far back")]
+
+
+class GetQualityMetrics(Struct, frozen=True, kw_only=True, tag_field="type", tag="get_quality_metrics"):
+    """How good answers were over time."""
+
+    id: RequestId | None = None
+    agent: str | None = None
+    days: Days = 7
+
+
+class SubscribeQualityAlerts(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe_quality_alerts"):
+    """Send `quality_alert` to this connection from now on, or no more."""
+
+    id: RequestId | None = None
+    on: bool = True
+
+
+class ToolResult(Struct, frozen=True, kw_only=True):
+    """What a tool gave, for figures to be held against it."""
+
+    name: str
+    result: Any
+
+
+class ValidateContent(Struct, frozen=True, kw_only=True, tag_field="type", tag="validate_content"):
+    """Check a text as answers are checked. Nothing of it is kept."""
+
+    id: RequestId | None = None
+    content: str
+    kind: Literal["markdown", "plain"] = "markdown"
+    tool_results: list[ToolResult] = []
+    previous: Annotated[str | None, Meta(description="The answer to another question before it")] = None
+
+
+class GenerateQualityReport(Struct, frozen=True, kw_only=True, tag_field="type", tag="generate_quality_report"):
+    """Write a report on the answers of the last days."""
+
+    id: RequestId | None = None
+    days: Days = 7
+
+
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
     """Keep the connection alive."""
 
 
-Command = SendMessage | Subscribe | Unsubscribe | CancelRun | ResolveApproval | Ping
+Command = (
+    SendMessage
+    | Subscribe
+    | Unsubscribe
+    | CancelRun
+    | ResolveApproval
+    | GetQualityMetrics
+    | SubscribeQualityAlerts
+    | ValidateContent
+    | GenerateQualityReport
+    | Ping
+)
 
 
 _encoder = msgspec.json.Encoder()

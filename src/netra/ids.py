@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
@@ -18,4 +19,14 @@ def new_id(prefix: str) -> str:
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76  # version 7
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant of RFC 9562
-    return prefix + "_" + "".join([_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)])
+    return prefix + "_" + _base32(value)
+
+
+def lowest_id(prefix: str, moment: datetime) -> str:
+    """What every id of this prefix made at `moment` or later sorts after, and every earlier one before."""
+    value = (int(moment.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80
+    return prefix + "_" + _base32(value)
+
+
+def _base32(value: int) -> str:
+    return "".join([_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)])

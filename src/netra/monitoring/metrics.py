@@ -44,6 +44,13 @@ class Metrics:
             "netra_request_seconds", "Time to the head of the answer.", ["route"], buckets=_FAST, registry=r
         )
         self.commands = Counter("netra_commands", "Socket commands handled.", ["type", "outcome"], registry=r)
+        self.command_seconds = Histogram(
+            "netra_command_seconds", "Time in a command's handler, by type.", ["type"], buckets=_FAST, registry=r
+        )
+        self.answers_checked = Counter(
+            "netra_answers_checked", "Answers checked after their run: good or flawed.", ["outcome"], registry=r
+        )
+        self.answer_findings = Counter("netra_answer_findings", "What checks found in answers.", ["kind"], registry=r)
         self.sign_ins = Counter("netra_sign_ins", "Attempts to sign in.", ["outcome"], registry=r)
         self.db_sessions = Gauge("netra_db_sessions", "Open database sessions, by state.", ["state"], registry=r)
         self.db_pool_connections = Gauge(

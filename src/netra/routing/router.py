@@ -2,18 +2,21 @@
 
 A message is decoded into the type its handler was registered with, so handlers never see bad input. What goes wrong
 becomes an `error` frame: an unknown type, a wrong field, a handler that raises or takes too long. No failure of one
-handler reaches another, and none closes the connection.
+handler reaches another, and none closes the connection. Inbound only: what a server sends on its own account goes
+through `netra.gateway.socket.hub`, under other names (`subscribe`, `notify`, `send`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import structlog
+from prometheus_client import Histogram
 
 from netra.errors import NetraError, Unavailable
 from netra.events import ErrorFrame, ServerFrame
@@ -46,6 +49,7 @@ class _Route(Generic[C]):
     decoder: msgspec.json.Decoder[Any]
     handler: Callable[[C, Any], Awaitable[ServerFrame | None]]
     deadline: float
+    seconds: Histogram
 
 
 class MessageRouter(Generic[C]):
@@ -77,7 +81,7 @@ class MessageRouter(Generic[C]):
             raise ValueError(f"{kind.__name__} has no tag to dispatch on")
         if tag in self._routes:
             raise ValueError(f"messages of type {tag!r} have a handler already")
-        self._routes[tag] = _Route(msgspec.json.Decoder(kind), handler, deadline)
+        self._routes[tag] = _Route(msgspec.json.Decoder(kind), handler, deadline, metrics.command_seconds.labels(tag))
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -91,6 +95,7 @@ class MessageRouter(Generic[C]):
         except _Bad as bad:
             metrics.commands.labels("unknown", "invalid").inc()
             return bad.answer
+        begun = time.perf_counter()
         try:
             async with asyncio.timeout(route.deadline):
                 answer = await route.handler(sender, message)
@@ -108,6 +113,8 @@ class MessageRouter(Generic[C]):
             return ErrorFrame(
                 code="internal", message="The server failed at this; the failure is logged.", id=command_id
             )
+        finally:
+            route.seconds.observe(time.perf_counter() - begun)
         metrics.commands.labels(kind, "ok").inc()
         return answer
 

@@ -275,6 +275,10 @@ export class Client {
         return;
       case "draining":
       case "connection_established":
+      case "quality_metrics":
+      case "quality_alert":
+      case "content_validation":
+      case "quality_report":
         return;
       default:
         if (typeof frame.seq === "number" && frame.thread_id === this.state.thread?.threadId) this.#enqueue(frame);

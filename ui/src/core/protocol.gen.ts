@@ -34,6 +34,27 @@ export interface AgentCompleted {
   readonly usage: Usage;
 }
 
+/** How good an agent's answers were, by the automatic checks and by what people said. */
+export interface AgentQuality {
+  readonly agent: string;
+  /** Answers that were checked; runs that were cancelled are not */
+  readonly checked: number;
+  /** Mean, 0 to 100; null without a check */
+  readonly score: number | null;
+  /** Mean of the period's second half less that of its first; null without one */
+  readonly change: number | null;
+  /** Of the checked runs, 0 to 1 */
+  readonly failed_share: number | null;
+  readonly thumbs_up: number;
+  readonly thumbs_down: number;
+  /** Thumbs that came with words */
+  readonly comments: number;
+  /** Answers by kind of finding */
+  readonly findings: { readonly [key: string]: number };
+  /** Those with anything in them, oldest first */
+  readonly points: ReadonlyArray<QualityPoint>;
+}
+
 /** A worker has begun the run. */
 export interface AgentStarted {
   readonly type: "agent_started";
@@ -150,6 +171,14 @@ export interface ConnectionEstablished {
   readonly limits: Limits;
 }
 
+/** The answer to `validate_content`. */
+export interface ContentValidation {
+  readonly type: "content_validation";
+  readonly id: string | null;
+  readonly score: number;
+  readonly findings: ReadonlyArray<QualityFinding>;
+}
+
 /** The server is going away; reconnect and resume after the given time. */
 export interface Draining {
   readonly type: "draining";
@@ -173,6 +202,23 @@ export interface ErrorFrame {
 export interface Failure {
   readonly code: string;
   readonly message: string;
+}
+
+/** Write a report on the answers of the last days. */
+export interface GenerateQualityReport {
+  readonly type: "generate_quality_report";
+  readonly id?: string | null;
+  /** How far back */
+  readonly days?: number;
+}
+
+/** How good answers were over time. */
+export interface GetQualityMetrics {
+  readonly type: "get_quality_metrics";
+  readonly id?: string | null;
+  readonly agent?: string | null;
+  /** How far back */
+  readonly days?: number;
 }
 
 /** What a client may send. */
@@ -202,6 +248,62 @@ export interface Pong {
   readonly type: "pong";
   /** RFC 3339, UTC, milliseconds */
   readonly server_time: string;
+}
+
+/** To who subscribed: something is wrong with an answer of theirs; to administrators also: an agent got worse. */
+export interface QualityAlert {
+  readonly type: "quality_alert";
+  readonly alert: "dropped" | "finding" | "recovered";
+  readonly agent: string;
+  readonly summary: string;
+  /** Of the answer, or the mean of the agent's last ones */
+  readonly score: number;
+  /** The agent's mean before it got worse */
+  readonly before?: number | null;
+  readonly run_id?: string | null;
+  readonly thread_id?: string | null;
+  readonly findings?: ReadonlyArray<QualityFinding>;
+}
+
+/** One thing that is wrong with an answer. */
+export interface QualityFinding {
+  /** failed, empty, truncated, repeated, same_as_before or contradicts_tools */
+  readonly kind: string;
+  readonly detail: string;
+}
+
+/** The answer to `get_quality_metrics`: of the caller's own runs; for administrators, of everybody's. */
+export interface QualityMetrics {
+  readonly type: "quality_metrics";
+  readonly id: string | null;
+  readonly everybody: boolean;
+  readonly days: number;
+  readonly step: "day" | "hour";
+  readonly agents: ReadonlyArray<AgentQuality>;
+}
+
+/** An hour or a day of an agent's answers. */
+export interface QualityPoint {
+  /** RFC 3339, UTC, milliseconds */
+  readonly start: string;
+  readonly checked: number;
+  /** Mean, 0 to 100; null without a check */
+  readonly score: number | null;
+  readonly failed: number;
+  readonly thumbs_up: number;
+  readonly thumbs_down: number;
+}
+
+/** The answer to `generate_quality_report`: of the caller's own runs; for administrators, of everybody's. */
+export interface QualityReport {
+  readonly type: "quality_report";
+  readonly id: string | null;
+  readonly everybody: boolean;
+  readonly days: number;
+  /** RFC 3339, UTC, milliseconds */
+  readonly made_at: string;
+  readonly agents: ReadonlyArray<AgentQuality>;
+  readonly markdown: string;
 }
 
 /** Answer what a run asked. */
@@ -236,6 +338,13 @@ export interface Subscribe {
   readonly type: "subscribe";
   readonly thread_id: string;
   readonly after?: number;
+}
+
+/** Send `quality_alert` to this connection from now on, or no more. */
+export interface SubscribeQualityAlerts {
+  readonly type: "subscribe_quality_alerts";
+  readonly id?: string | null;
+  readonly on?: boolean;
 }
 
 /** A piece of the streamed answer. Removed from the log when the run ends: `final_response` replaces it. */
@@ -314,6 +423,12 @@ export interface ToolExecuting {
   readonly tool_purpose: string | null;
 }
 
+/** What a tool gave, for figures to be held against it. */
+export interface ToolResult {
+  readonly name: string;
+  readonly result: unknown;
+}
+
 /** Stop sending the events of a thread. */
 export interface Unsubscribe {
   readonly type: "unsubscribe";
@@ -354,8 +469,19 @@ export interface UserMessage {
   readonly attachments: ReadonlyArray<Attachment>;
 }
 
+/** Check a text as answers are checked. Nothing of it is kept. */
+export interface ValidateContent {
+  readonly type: "validate_content";
+  readonly id?: string | null;
+  readonly content: string;
+  readonly kind?: "markdown" | "plain";
+  readonly tool_results?: ReadonlyArray<ToolResult>;
+  /** The answer to another question before it */
+  readonly previous?: string | null;
+}
+
 export type ThreadEvent = UserMessage | AgentStarted | AgentThinking | TextDelta | ToolExecuting | ToolCompleted | ApprovalRequested | ApprovalResolved | AgentCompleted;
 
-export type ServerFrame = ConnectionEstablished | Ack | Live | ThreadChanged | Resync | ErrorFrame | Draining | Pong;
+export type ServerFrame = ConnectionEstablished | Ack | Live | ThreadChanged | Resync | ErrorFrame | QualityMetrics | QualityAlert | ContentValidation | QualityReport | Draining | Pong;
 
-export type Command = SendMessage | Subscribe | Unsubscribe | CancelRun | ResolveApproval | Ping;
+export type Command = SendMessage | Subscribe | Unsubscribe | CancelRun | ResolveApproval | GetQualityMetrics | SubscribeQualityAlerts | ValidateContent | GenerateQualityReport | Ping;
