@@ -103,6 +103,26 @@ def test_an_sdist_installs_without_building_the_page_again(sdist: Path, tmp_path
     assert "netra/_ui/index.html" in names(built)
 
 
+@pytest.mark.spec("compat.separate")
+def test_the_sdist_carries_the_old_import_paths_and_the_wheel_does_not(sdist: Path, wheel: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        carried = {name.split("/", 1)[1] for name in archive.getnames()}
+    assert {"compat/pyproject.toml", "compat/LICENSE", "compat/src/netra_compat/table.py"} <= carried
+    assert {name.split("/")[0] for name in names(wheel)} == {"netra", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
+
+
+@pytest.mark.spec("compat.separate")
+def test_the_old_import_paths_are_a_distribution_of_their_own(clone: Path, tmp_path: Path) -> None:
+    run(
+        sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, "./compat", cwd=clone
+    )
+    (built,) = tmp_path.glob("*.whl")
+    packages = {name.split("/")[0] for name in names(built) if name.endswith(".py")}
+    assert packages == {"netra_compat", "netra_backend", "shared"}
+    assert "netra_compat-0.1.0.dist-info/licenses/LICENSE" in names(built)
+    assert (clone / "compat" / "LICENSE").read_text() == (clone / "LICENSE").read_text()
+
+
 def test_a_tree_with_neither_page_nor_its_sources_is_refused(clone: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(clone, tree, ignore=shutil.ignore_patterns("ui", "_ui", "dist", "tests"))
@@ -115,4 +135,5 @@ def test_a_tree_with_neither_page_nor_its_sources_is_refused(clone: Path, tmp_pa
 def test_every_constraint_is_a_name_and_an_exact_version() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     assert len(lines) > 50
+    assert [line for line in lines if line.startswith("netra")] == []
     assert [line for line in lines if line.count("==") != 1 or any(sign in line for sign in " @/:;")] == []
