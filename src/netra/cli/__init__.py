@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netra import __version__
-from netra.cli import demo_data, doctor, migrate, serve, token, user, watch
+from netra.cli import alerts, demo_data, doctor, migrate, report, serve, token, user, watch
 from netra.cli.output import print_failure
 from netra.errors import NetraError
 
@@ -30,6 +30,8 @@ app.command("watch")(watch.command)
 app.command("migrate")(migrate.command)
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
+app.add_typer(alerts.app, name="alerts")
+app.command("report")(report.command)
 app.command("doctor")(doctor.command)
 app.command("demo-data")(demo_data.command)
 

@@ -1,0 +1,111 @@
+"""`netra alerts`: what is wrong and was wrong, and whether the channels work."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from netra.cli.output import err, out, print_table
+from netra.cli.settings import DATA, with_settings
+from netra.config import Settings
+
+app = typer.Typer(help="Alerts: list them, test the channels.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+@with_settings(*DATA)
+def list_alerts(
+    every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many with --all.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    *,
+    settings: Settings,
+) -> None:
+    """List what is wrong now, the oldest first; with --all also what was, the newest first."""
+    from netra.clock import rfc3339
+    from netra.storage import Database
+    from netra.storage.alerts import Alerts
+    from netra.storage.migrate import migrate
+
+    async def read() -> list[Any]:
+        database = Database(settings.database, read_connections=1)
+        await database.start()
+        try:
+            store = Alerts(database)
+            return await (store.recent(limit) if every else store.open_incidents())
+        finally:
+            await database.stop()
+
+    migrate(settings.database)
+    found = asyncio.run(read())
+
+    def time(moment: datetime | None) -> str | None:
+        return None if moment is None else rfc3339(moment)
+
+    if as_json:
+        shown = [
+            {
+                "id": incident.id,
+                "rule": incident.rule,
+                "key": incident.key,
+                "severity": incident.severity.value,
+                "summary": incident.summary,
+                "details": incident.details,
+                "opened_at": time(incident.opened_at),
+                "resolved_at": time(incident.resolved_at),
+            }
+            for incident in found
+        ]
+        out.print_json(data=shown)
+        return
+    if not found:
+        out.print("No alert is open." if not every else "There has been no alert.")
+        return
+    print_table(
+        ("severity", "rule", "about", "since", "over", "summary"),
+        [
+            (
+                incident.severity.value,
+                incident.rule,
+                incident.key,
+                f"{incident.opened_at:%Y-%m-%d %H:%M}",
+                f"{incident.resolved_at:%Y-%m-%d %H:%M}" if incident.resolved_at else "",
+                incident.summary,
+            )
+            for incident in found
+        ],
+    )
+
+
+@app.command("test")
+@with_settings("alert_urls", "public_url")
+def test_channels(*, settings: Settings) -> None:
+    """Send a test message through every channel and say what happened. Exit code 1 when one failed."""
+    from netra.errors import ConfigurationError
+    from netra.monitoring.channels import Channels
+
+    if not settings.alert_urls:
+        raise ConfigurationError(
+            "There is no channel to test.", hint="Set alert_urls, such as mailto://user:password@example.com."
+        )
+    text = f"This is a test of Netra's alerts. Nothing is wrong.\n\nServer: {settings.origin}"
+
+    async def send() -> dict[str, Any]:
+        channels = Channels(settings.alert_urls)
+        try:
+            return dict(await channels.send("[test] Netra", text))
+        finally:
+            await channels.stop()
+
+    outcome = asyncio.run(send())
+    for name, failure in outcome.items():
+        if failure is None:
+            out.print(f"[green]sent[/]  {escape(name)}")
+        else:
+            err.print(f"[bold red]FAIL[/]  {escape(failure.message)}")
+    if any(outcome.values()):
+        raise typer.Exit(1)
