@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netra.app import create_app
+from netra.config import Settings
 from netra.errors import Conflict, RateLimited
 from netra.events import Ack, Command, ErrorFrame, Ping, Pong, ResolveApproval, SendMessage, Subscribe, encode
+from netra.monitoring.metrics import metrics
 from netra.routing import MessageRouter
 
 
@@ -49,12 +53,14 @@ async def refused(router: MessageRouter[str], data: str | bytes) -> ErrorFrame:
     return answer
 
 
+@pytest.mark.spec("router.one-registry")
 async def test_a_message_reaches_the_handler_of_its_type_decoded(router: MessageRouter[str], desk: Desk) -> None:
     answer = await router.dispatch("somebody", '{"type":"subscribe","thread_id":"thr_1","after":3}')
     assert answer == Ack(id="noted")
     assert desk.seen == [Subscribe(thread_id="thr_1", after=3)]
 
 
+@pytest.mark.spec("router.unknown-type")
 async def test_an_unknown_type_is_named_with_those_there_are(router: MessageRouter[str]) -> None:
     answer = await refused(router, '{"type":"dance","id":"k1"}')
     assert (answer.code, answer.id) == ("unknown_type", "k1")
@@ -142,6 +148,7 @@ def test_nothing_that_can_be_sent_makes_the_router_raise(data: str | bytes) -> N
     encode(answer)
 
 
+@pytest.mark.spec("router.handler-failure")
 async def test_a_handler_that_fails_is_answered_and_others_go_on(desk: Desk) -> None:
     router: MessageRouter[str] = MessageRouter()
 
@@ -159,6 +166,7 @@ async def test_a_handler_that_fails_is_answered_and_others_go_on(desk: Desk) -> 
     assert isinstance(fine, Ack)
 
 
+@pytest.mark.spec("router.handler-failure")
 async def test_a_handler_that_is_too_slow_is_cancelled_and_answered() -> None:
     router: MessageRouter[str] = MessageRouter()
     cancelled = asyncio.Event()
@@ -207,6 +215,51 @@ async def test_cancelling_the_dispatch_cancels_the_handler() -> None:
         await task
 
 
+@pytest.mark.spec("router.one-registry")
 def test_a_type_has_one_handler(router: MessageRouter[str], desk: Desk) -> None:
     with pytest.raises(ValueError, match="subscribe"):
         router.register(Subscribe, desk.note)
+
+
+@pytest.mark.spec("router.one-registry")
+def test_every_command_of_the_wire_has_its_handler_on_the_one_router() -> None:
+    netra = create_app(Settings())
+    tags = {kind.__struct_config__.tag for kind in get_args(Command)}
+    assert set(netra.router.types) == tags
+
+
+@pytest.mark.spec("router.one-class")
+def test_a_router_is_made_without_arguments_and_knows_nothing_yet() -> None:
+    assert MessageRouter().types == ()
+
+
+@pytest.mark.spec("router.outbound")
+def test_the_router_sends_nothing_by_itself() -> None:
+    verbs = {name for name in dir(MessageRouter) if not name.startswith("_")}
+    assert verbs == {"register", "dispatch", "types"}
+
+
+@pytest.mark.parametrize("outcome", ["ok", "internal", "conflict", "timeout"])
+async def test_each_handled_message_is_counted_and_timed(outcome: str) -> None:
+    router: MessageRouter[str] = MessageRouter()
+
+    async def handle(sender: str, command: Ping) -> Pong:
+        if outcome == "internal":
+            raise ZeroDivisionError
+        if outcome == "conflict":
+            raise Conflict("moved on")
+        if outcome == "timeout":
+            await asyncio.Event().wait()
+        return Pong(server_time="2026-01-02T03:04:05.678Z")
+
+    def value(name: str, **labels: str) -> float:
+        return metrics.registry.get_sample_value(name, labels) or 0.0
+
+    router.register(Ping, handle, deadline=0.02)
+    counted = value("netra_commands_total", type="ping", outcome=outcome)
+    timed = value("netra_command_seconds_count", type="ping")
+    spent = value("netra_command_seconds_sum", type="ping")
+    await router.dispatch("somebody", '{"type":"ping"}')
+    assert value("netra_commands_total", type="ping", outcome=outcome) == counted + 1
+    assert value("netra_command_seconds_count", type="ping") == timed + 1
+    assert value("netra_command_seconds_sum", type="ping") - spent >= (0.02 if outcome == "timeout" else 0)

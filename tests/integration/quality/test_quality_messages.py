@@ -1,0 +1,169 @@
+"""The quality messages on a real server: figures, alerts, validation and reports, each to whom it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from support.accounts import Account
+from support.server import ServerProcess
+from support.sockets import Socket, open_socket
+
+from .conftest import run_to_end
+
+SECRET = "a word only Ann has written"
+
+
+async def run(account: Account, agent: str, content: str) -> dict[str, str]:
+    def work() -> dict[str, str]:
+        with account.client() as client:
+            return run_to_end(client, agent, content)
+
+    return await asyncio.to_thread(work)
+
+
+async def figures(socket: Socket, agent: str, checked: int, **members: Any) -> dict[str, Any]:
+    """An agent's figures, once this many of its answers are checked."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await socket.ask("get_quality_metrics", agent=agent, **members)
+            assert answer["type"] == "quality_metrics", answer
+            if answer["agents"] and answer["agents"][0]["checked"] >= checked:
+                found: dict[str, Any] = answer["agents"][0]
+                return found
+            await asyncio.sleep(0.1)  # a check is made about a second after the run's end
+
+
+@pytest.mark.spec("quality.metrics", "quality.feedback")
+async def test_figures_come_from_the_callers_own_runs_and_feedback(ann: Account, bob: Account, admin: Account) -> None:
+    sent = await run(ann, "ledger", "the total")
+    await run(ann, "ledger", "the wrong total")
+    await run(bob, "ledger", "the total")
+    async with ann.async_client() as client:
+        await client.put(f"/api/runs/{sent['run_id']}/feedback", json={"rating": -1, "text": SECRET})
+    async with open_socket(ann) as hers, open_socket(bob) as his, open_socket(admin) as theirs:
+        own = await figures(hers, "ledger", 2)
+        assert (own["checked"], own["score"], own["thumbs_down"], own["comments"]) == (2, 75.0, 1, 1)
+        assert own["findings"] == {"contradicts_tools": 1}
+        assert (await figures(his, "ledger", 1))["score"] == 100.0
+        everybody = await figures(theirs, "ledger", 3, days=1)
+        assert everybody["checked"] >= 3
+        answer = await hers.ask("get_quality_metrics", id="q1", days=1)
+        assert (answer["id"], answer["everybody"], answer["step"]) == ("q1", False, "hour")
+        assert [each["agent"] for each in answer["agents"]] == ["ledger"]
+        assert (await theirs.ask("get_quality_metrics"))["everybody"] is True
+        nothing = await his.ask("get_quality_metrics", agent="no such agent")
+        assert nothing["agents"] == []
+        for frames in (his.frames, theirs.frames):
+            assert SECRET not in json.dumps(frames)
+
+
+@pytest.mark.spec("quality.alerts")
+async def test_findings_reach_only_the_subscribed_connections_of_their_owner(
+    ann: Account, bob: Account, admin: Account
+) -> None:
+    async with (
+        open_socket(ann) as hers,
+        open_socket(ann) as quiet,
+        open_socket(bob) as his,
+        open_socket(admin) as theirs,
+    ):
+        for socket in (hers, his, theirs):
+            assert await socket.ask("subscribe_quality_alerts", id="s") == {"type": "ack", "id": "s"}
+        sent = await run(ann, "ledger", f"the wrong total, {SECRET}")
+        alert = await hers.of_type("quality_alert")
+        assert (alert["alert"], alert["run_id"], alert["thread_id"]) == ("finding", sent["run_id"], sent["thread_id"])
+        assert (alert["agent"], alert["score"]) == ("ledger", 50)
+        assert [each["kind"] for each in alert["findings"]] == ["contradicts_tools"]
+        own = await run(bob, "silent", "say nothing")
+        assert (await his.of_type("quality_alert"))["run_id"] == own["run_id"]  # later than hers, and his first
+        for socket in (quiet, theirs):
+            assert (await socket.ask("ping"))["type"] == "pong"
+            assert [frame for frame in socket.frames if frame["type"] == "quality_alert"] == []
+        assert sent["run_id"] not in json.dumps(his.frames)
+        await hers.ask("subscribe_quality_alerts", on=False)
+        start = len(hers.frames)
+        await run(ann, "silent", "say nothing")
+        await figures(hers, "silent", 1)
+        assert [frame for frame in hers.frames[start:] if frame["type"] == "quality_alert"] == []
+
+
+@pytest.mark.spec("quality.alerts")
+async def test_administrators_hear_that_an_agent_got_worse_and_others_do_not(ann: Account, admin: Account) -> None:
+    async with open_socket(ann) as hers, open_socket(admin) as theirs:
+        await hers.ask("subscribe_quality_alerts")
+        await theirs.ask("subscribe_quality_alerts")
+        with ann.client() as client:
+            for content in ["Good."] * 66 + ["```\ncut"] * 14:
+                await asyncio.to_thread(run_to_end, client, "echo", content)
+        alert = await theirs.of_type("quality_alert", alert="dropped", timeout=30)
+        assert (alert["agent"], alert["before"]) == ("echo", 100)
+        assert alert["score"] <= 85
+        await hers.of_type("quality_alert", alert="finding")
+        assert [frame for frame in hers.frames if frame.get("alert") == "dropped"] == []
+        assert [frame for frame in theirs.frames if frame.get("alert") == "finding"] == []
+
+
+@pytest.mark.spec("quality.validate")
+async def test_a_text_can_be_validated_without_being_kept(ann: Account) -> None:
+    async with open_socket(ann) as socket:
+        good = await socket.ask("validate_content", id="v", content="All of it is here.")
+        assert good == {"type": "content_validation", "id": "v", "score": 100, "findings": []}
+        checks: list[tuple[dict[str, Any], list[str], int]] = [
+            ({"content": "  "}, ["empty"], 0),
+            ({"content": "```\ncut"}, ["truncated"], 60),
+            ({"content": "```\ncut", "kind": "plain"}, [], 100),
+            ({"content": "round and round it goes " * 40}, ["repeated"], 60),
+            (
+                {"content": "The total is $5.00.", "tool_results": [{"name": "sum", "result": {"total_usd": 7}}]},
+                ["contradicts_tools"],
+                50,
+            ),
+        ]
+        for members, kinds, points in checks:
+            answer = await socket.ask("validate_content", **members)
+            assert ([each["kind"] for each in answer["findings"]], answer["score"]) == (kinds, points), members
+        assert (await socket.ask("validate_content", content="x", kind="html"))["code"] == "invalid_input"
+        assert (await socket.ask("get_quality_metrics"))["agents"] == []
+
+
+@pytest.mark.spec("quality.report")
+async def test_a_report_is_of_ones_own_runs_and_for_administrators_of_all(
+    ann: Account, bob: Account, admin: Account
+) -> None:
+    await run(ann, "ledger", f"the wrong total, {SECRET}")
+    async with open_socket(ann) as hers, open_socket(bob) as his, open_socket(admin) as theirs:
+        await figures(hers, "ledger", 1)
+        own = await hers.ask("generate_quality_report", days=30)
+        assert (own["type"], own["everybody"], own["days"]) == ("quality_report", False, 30)
+        assert "figures that contradict the tools: 1 of 1, 50 points in all" in own["markdown"]
+        nothing = await his.ask("generate_quality_report")
+        assert (nothing["agents"], "No answer was checked" in nothing["markdown"]) == ([], True)
+        every = await theirs.ask("generate_quality_report")
+        assert every["everybody"] is True
+        assert "| `ledger` |" in every["markdown"]
+        assert SECRET not in json.dumps(every)
+        assert (await theirs.ask("generate_quality_report", days=0))["code"] == "invalid_input"
+
+
+@pytest.mark.spec("quality.report")
+def test_the_admin_report_is_json_or_markdown_and_nobody_elses(
+    judged: ServerProcess, admin: Account, ann: Account, join: Callable[[], Account]
+) -> None:
+    path = "/api/admin/quality"
+    with admin.client() as client, ann.client() as user:
+        report = client.get(path).json()
+        assert (report["days"], report["step"]) == (7, "day")
+        assert {each["agent"] for each in report["agents"]} <= {"echo", "ledger", "silent", "endless"}
+        text = client.get(path, params={"days": 1}, headers={"Accept": "text/markdown"})
+        assert text.headers["content-type"] == "text/markdown; charset=utf-8"
+        assert text.text.startswith("# Quality of answers\n")
+        assert client.get(path, params={"days": 91}).status_code == 422
+        nothing = user.get("/api/admin/nothing")
+        for refused in (user.get(path), httpx.get(judged.base_url + path, trust_env=False)):
+            assert (refused.status_code, refused.json()["detail"]) == (404, nothing.json()["detail"])
