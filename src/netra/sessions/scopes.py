@@ -182,7 +182,10 @@ class RequestSession:
             return
         metrics.stream_sessions_open.inc()
         log.error(
-            "stream holds a database connection", connections=held, run_id=self.run_id, **error_context(self.metrics)
+            "stream holds a database connection",
+            connections=held,
+            run_id=self.run_id,
+            **error_context(self.metrics or self),
         )
         if strict:
             raise StreamHoldsConnection(
