@@ -105,7 +105,15 @@ class Netra:
         self.log = ThreadLog(self.database, self.bus, self.clock, on_stored=self.activity.stored)
         self.tracker = configure_execution_tracker(limits=TrackerLimits.of(settings), clock=self.clock)
         self.breakers = Breakers(BreakerRules.of(settings), self.clock)
-        self.engine = Engine(settings, self.agents, self.database, self.log, self.clock)
+        self.engine = Engine(
+            settings,
+            self.agents,
+            self.database,
+            self.log,
+            self.clock,
+            tracker=self.tracker,
+            breakers=self.breakers,
+        )
         self.files = Files(
             self.database,
             settings.data_dir / "files",
@@ -115,7 +123,7 @@ class Netra:
             note=self.activity.note,
         )
         self.threads = Threads(self.database, self.log, self.engine, self.files, note=self.activity.note)
-        self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents)
+        self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents, self.breakers)
         self.runs = Runs(self.database, self.log, self.engine, note=self.activity.note)
         self.approvals = Approvals(self.log, self.engine, self.clock)
         self.feedback = Feedback(self.database, self.clock, note=self.activity.note)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
-from netra import RunContext, agent
+from netra import RunContext, agent, tool
 
 
 @agent
@@ -88,3 +91,73 @@ async def quiet(ctx: RunContext) -> str:
         await asyncio.sleep(0.1)
         ctx.progress()
     return "done"
+
+
+# Tools in processes of their own
+
+
+@tool(process=True, memory_mb=512)
+def swallow(megabytes: int) -> int:
+    """Take so much memory."""
+    return len(bytearray(megabytes * 1024 * 1024))
+
+
+@tool(process=True)
+def end_with(number: int) -> None:
+    """End by a signal, as a crash does."""
+    os.kill(os.getpid(), number)
+
+
+@tool(process=True)
+def nap(folder: str, seconds: float) -> str:
+    """Say who works, with a process of its own beside it, and sleep."""
+    with subprocess.Popen(["sleep", str(seconds)]) as child:
+        Path(folder, f"pids-{os.getpid()}").write_text(f"{os.getpid()} {child.pid}")
+        time.sleep(seconds)
+    return "slept"
+
+
+@tool(process=True, timeout=0.5)
+def nap_too_long() -> None:
+    """Sleep for longer than it may."""
+    time.sleep(600)
+
+
+@tool(process=True)
+def add(a: int, b: int, *, loud: bool = False) -> dict[str, object]:
+    """Add two numbers."""
+    if loud:
+        print("this goes to the server's standard error, and into no result")
+    return {"sum": a + b, "pid": os.getpid(), "words": ("a", "b")}
+
+
+@tool(process=True)
+def complain(what: str) -> None:
+    """Raise what a tool may raise."""
+    raise {"value": ValueError, "key": KeyError}[what](what)
+
+
+@agent
+async def hungry(ctx: RunContext) -> str:
+    """Has a tool that takes more memory than it may; `careful` copes with that."""
+    if "careful" not in ctx.message.content:
+        return str(await ctx.tool(swallow, 4096))
+    try:
+        await ctx.tool(swallow, 4096)
+    except MemoryError:
+        return "not this one"
+    except Exception as error:
+        return f"coped with {type(error).__name__}"
+    return "never"
+
+
+@agent
+async def napping(ctx: RunContext) -> str:
+    """Sleeps in a process of its own, and says in the folder of the message which."""
+    return str(await ctx.tool(nap, ctx.message.content.split()[0], 600))
+
+
+@agent
+async def crashing(ctx: RunContext) -> None:
+    """Has a tool whose process crashes."""
+    await ctx.tool(end_with, int(signal.SIGSEGV))

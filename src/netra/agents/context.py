@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from netra.errors import AgentError
 from netra.identity.scope import Scope
 
-from .tools import describe
+from .tools import Isolated, describe
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What a result or a payload may be made of."""
@@ -184,12 +184,23 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool, as the port carries it out. `parameters` is what people see: JSON, secrets masked."""
+    """One call of a tool, as the port carries it out.
+
+    Args:
+        parameters: what people see: JSON, secrets masked.
+        work: makes the call.
+        isolated: the same call, to be made in a process of its own instead.
+        timeout: seconds it may take.
+        host: the server it asks.
+    """
 
     name: str
     purpose: str | None
     parameters: dict[str, Any]
     work: Callable[[], Any]
+    isolated: Isolated | None = None
+    timeout: float | None = None
+    host: str | None = None
 
 
 class RunPort(Protocol):
@@ -210,7 +221,9 @@ class RunPort(Protocol):
 
     async def tool(self, agent_name: str, call: ToolCall) -> Any: ...
 
-    async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any: ...
+    async def step(
+        self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]], *, host: str | None = None
+    ) -> Any: ...
 
     async def stream(self, agent_name: str, text: str) -> None: ...
 
@@ -273,11 +286,13 @@ class RunContext:
         *args: Any,
         name: str | None = None,
         purpose: str | None = None,
+        process: bool | None = None,
         **parameters: Any,
     ) -> Any:
         """Run `fn(*args, **parameters)` as a durable step that people can see.
 
-        A coroutine function runs on the event loop, any other in a bounded pool of threads. The result must be
+        A coroutine function runs on the event loop, any other in a bounded pool of threads or, with `process`, in a
+        process of its own, which is killed when the run ends. The result must be
         JSON-serialisable and comes back as JSON (tuples as lists), the same now and after a crash. It is recorded: a
         step that has finished is not run again.
 
@@ -285,12 +300,17 @@ class RunContext:
             fn: the tool; its `@tool` mark gives name and purpose unless they are given here.
             name: what to call it in the timeline.
             purpose: why it is called, for people.
+            process: whether it runs in a process of its own; default: what its mark says.
 
         Raises:
+            ToolDied: its process crashed, was killed, or needed too much memory (`ToolOutOfMemory`).
+            ToolTimedOut: it took longer than its mark allows.
+            CircuitOpen: the host that its mark names has failed repeatedly.
             Exception: whatever `fn` raised; after a crash an `AgentError` with the same message.
             TypeError: the result is not JSON-serialisable.
         """
-        return await self.port.tool(self.agent_name, describe(fn, args, parameters, name=name, purpose=purpose))
+        call = describe(fn, args, parameters, name=name, purpose=purpose, process=process)
+        return await self.port.tool(self.agent_name, call)
 
     async def step(
         self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None, **parameters: Any

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic_ai import DeferredToolRequests, DeferredToolResults, ModelRetry, ToolDenied, ToolReturn
@@ -157,7 +158,7 @@ class _Model(WrapperModel):
             return dumped
 
         self._text.begin()
-        recorded = await self._ctx.step(ask, name="model request")
+        recorded = await self._ctx.port.step(self._ctx.agent_name, "model request", ask, host=self._host())
         (response,) = ModelMessagesTypeAdapter.validate_python(recorded)
         assert isinstance(response, ModelResponse)
         if not ran:  # what the first attempt streamed has to be streamed again by this one
@@ -168,6 +169,11 @@ class _Model(WrapperModel):
             if isinstance(part, ThinkingPart) and part.content.strip():
                 await self._ctx.think(part.content)
         return response
+
+    def _host(self) -> str | None:
+        """The host that is asked, which rests after repeated failures."""
+        url = self.wrapped.base_url
+        return urlsplit(url).hostname if url else None
 
     async def _stream(
         self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters

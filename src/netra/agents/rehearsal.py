@@ -135,7 +135,9 @@ class Rehearsal:
         self.steps.append(Step("tool", agent_name, call.name, call.parameters, result))
         return result
 
-    async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def step(
+        self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]], *, host: str | None = None
+    ) -> Any:
         return to_json(await work())
 
     async def stream(self, agent_name: str, text: str) -> None:

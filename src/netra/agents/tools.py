@@ -9,11 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import msgspec
+
+from netra.errors import AgentError
 
 from .results import storable
 
@@ -33,28 +36,85 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DEPTH = 32
 
 
+class ToolDied(AgentError):
+    """The process of a tool ended without a result: it crashed or was killed."""
+
+    code: ClassVar[str] = "tool_died"
+
+
+class ToolOutOfMemory(ToolDied):
+    """The process of a tool needed more memory than it may take."""
+
+    code: ClassVar[str] = "out_of_memory"
+
+
+class ToolTimedOut(AgentError):
+    """A tool took longer than its `timeout`."""
+
+    code: ClassVar[str] = "tool_timed_out"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolMark:
-    """What `@tool` says about a function."""
+    """What `@tool` says about a function; see there."""
 
     name: str
     purpose: str | None
+    process: bool = False
+    memory_mb: int | None = None
+    timeout: float | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """A call to be made in a process of its own: where the function is found, and its arguments, which are JSON."""
+
+    module: str
+    qualname: str
+    args: tuple[Any, ...]
+    parameters: Mapping[str, Any]
+    memory_mb: int | None
 
 
 @overload
 def tool(fn: F, /) -> F: ...
 @overload
-def tool(*, name: str | None = None, purpose: str | None = None) -> Callable[[F], F]: ...
-def tool(fn: F | None = None, /, *, name: str | None = None, purpose: str | None = None) -> F | Callable[[F], F]:
+def tool(
+    *,
+    name: str | None = None,
+    purpose: str | None = None,
+    process: bool = False,
+    memory_mb: int | None = None,
+    timeout: float | None = None,
+    host: str | None = None,
+) -> Callable[[F], F]: ...
+def tool(
+    fn: F | None = None,
+    /,
+    *,
+    name: str | None = None,
+    purpose: str | None = None,
+    process: bool = False,
+    memory_mb: int | None = None,
+    timeout: float | None = None,
+    host: str | None = None,
+) -> F | Callable[[F], F]:
     """Mark a function as a tool. It stays an ordinary function.
 
     Args:
         name: what the timeline calls it; default: the function's name.
         purpose: what it is for, in a few words; default: the first line of its docstring.
+        process: run it in a fresh process, so that it can crash, be killed or run out of memory alone. For synchronous
+            functions of a module, whose arguments and result are JSON.
+        memory_mb: the memory its process may take, in MiB; default: the setting `tool_memory_mb`.
+        timeout: seconds after which a call fails with `ToolTimedOut`.
+        host: the server that it asks, such as `api.example.com`: after repeated failures calls are refused for a while.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, ToolMark(name or function.__name__, purpose or first_line(function)))
+        found = ToolMark(name or function.__name__, purpose or first_line(function), process, memory_mb, timeout, host)
+        setattr(function, _MARK, found)
         return function
 
     return mark if fn is None else mark(fn)
@@ -81,17 +141,39 @@ def describe(
     *,
     name: str | None = None,
     purpose: str | None = None,
+    process: bool | None = None,
 ) -> ToolCall:
-    """A call of `fn` as a `ToolCall`: its name, purpose, visible parameters and the work to do."""
+    """A call of `fn` as a `ToolCall`: its name, purpose, visible parameters and the work to do.
+
+    Raises:
+        TypeError: it is to run in a process of its own and cannot be found from there.
+    """
     from .context import ToolCall
 
     mark = mark_of(fn)
+    apart = mark.process if process is None else process
     return ToolCall(
         name=name or mark.name,
         purpose=purpose or mark.purpose,
         parameters=visible(fn, args, parameters),
         work=functools.partial(fn, *args, **parameters),
+        isolated=_isolated(fn, args, parameters, mark) if apart else None,
+        timeout=mark.timeout,
+        host=mark.host,
     )
+
+
+def _isolated(fn: Callable[..., Any], args: tuple[Any, ...], parameters: Mapping[str, Any], mark: ToolMark) -> Isolated:
+    module, qualname = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
+    found: Any = sys.modules.get(module) if isinstance(module, str) and module != "__main__" else None
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if found is not fn or not isinstance(module, str) or inspect.iscoroutinefunction(fn):
+        raise TypeError(
+            f"{qualname or fn!r} cannot run in a process of its own: that takes a synchronous function that can be "
+            "imported, so define it with def at the top of a module."
+        )
+    return Isolated(module, qualname, args, parameters, mark.memory_mb)
 
 
 def visible(fn: Callable[..., Any], args: tuple[Any, ...], parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from netra.config import Settings
 from netra.engine import RunEngine
 from netra.errors import Conflict, InvalidInput, LimitReached
 from netra.events import Attachment, UserMessage, decode
+from netra.executions import Breakers
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Entry, ThreadLog, Transaction
@@ -69,16 +70,24 @@ class Messages:
 
     Args:
         agents: names of the agents there are, the default first.
+        breakers: say which agents rest because they failed repeatedly.
     """
 
     def __init__(
-        self, log: ThreadLog, engine: RunEngine, settings: Settings, clock: Clock, agents: Collection[str]
+        self,
+        log: ThreadLog,
+        engine: RunEngine,
+        settings: Settings,
+        clock: Clock,
+        agents: Collection[str],
+        breakers: Breakers | None = None,
     ) -> None:
         self._log = log
         self._engine = engine
         self._settings = settings
         self._clock = clock
         self._agents = tuple(agents)
+        self._breakers = breakers or Breakers()
 
     async def send(
         self,
@@ -107,6 +116,7 @@ class Messages:
             Conflict: `base_seq` is stale (details: `missed`), the key was used for another message, or the thread is
                 busy and says so.
             LimitReached: too many runs of this user wait.
+            CircuitOpen: the agent has failed repeatedly and is not asked for a while.
         """
         clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
         content = clean_text(content, field="content", max_chars=self._settings.content_chars)
@@ -142,6 +152,7 @@ class Messages:
                 raise Conflict("The thread has moved on.", hint="Read what was missed, then send again.", stale=True)
             self._check_load(tx, scope, thread.id, thread.on_busy)
             answering = agent or (thread.agent if thread.agent in self._agents else None) or self._agents[0]
+            self._breakers.get("agent", answering).check()
             event = UserMessage(
                 event_id=event_id,
                 thread_id=thread.id,

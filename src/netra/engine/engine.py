@@ -20,7 +20,7 @@ from netra.clock import Clock, rfc3339
 from netra.config import Settings
 from netra.errors import NetraError, Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus
-from netra.executions import AgentExecutionTracker, Verdict, get_execution_tracker
+from netra.executions import AgentExecutionTracker, Breakers, Verdict, get_execution_tracker
 from netra.ids import new_id
 from netra.log import ThreadLog, Transaction
 from netra.monitoring.metrics import metrics
@@ -33,6 +33,7 @@ from .execution import Execution, Left, Workshop, seconds_left
 from .interface import EndedRun, OnEnded
 from .ownership import Ownership
 from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
+from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 from .watchdog import LoopWatchdog
@@ -73,6 +74,7 @@ class Engine:
         clock: the time.
         executor: this process's name among several on one database; the same after a restart.
         tracker: told of every run; None for the process's own.
+        breakers: of agents and of the hosts of tools; None for ones of its own.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Engine:
         *,
         executor: str = "netra",
         tracker: AgentExecutionTracker | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
         self._settings = settings
         self._log = log
@@ -94,7 +97,19 @@ class Engine:
         self._durable = Durable(settings.database, settings.data_dir, executor, self._work)
         self._desk = ApprovalDesk(log, clock)
         self._threads = ToolThreads(settings.tool_workers)
-        self._workshop = Workshop(settings, agents, database, log, self._durable, self._threads, self._desk, clock)
+        self._breakers = breakers or Breakers()
+        self._workshop = Workshop(
+            settings,
+            agents,
+            database,
+            log,
+            self._durable,
+            self._threads,
+            ToolProcesses(settings.tool_processes, settings.tool_memory_mb),
+            self._breakers,
+            self._desk,
+            clock,
+        )
         self._agents = agents
         self._tracker = tracker or get_execution_tracker()
         self._tracked: dict[str, Tracked] = {}
@@ -435,6 +450,7 @@ class Engine:
         except Left:
             if self._leaving:
                 raise
+            execution.judge_agent(None)
             found = await self._read_end(attempt.run_id)
             if found == "open":
                 raise
@@ -442,6 +458,7 @@ class Engine:
                 log.warning("run_ended_elsewhere", run_id=attempt.run_id, status=found.status)
                 await self._tell_readers(attempt.thread_id)
             return found
+        execution.judge_agent(status)
         if status is None:
             found = await self._read_end(attempt.run_id)
             return None if found == "open" else found

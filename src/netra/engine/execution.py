@@ -22,17 +22,21 @@ from netra.agents.results import storable, to_json
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock, rfc3339
 from netra.config import Settings
-from netra.errors import AgentError, IllegalTransition, NetraError, Unavailable
+from netra.errors import AgentError, CircuitOpen, IllegalTransition, NetraError, Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus, TextDelta, Usage
+from netra.executions import Breakers
+from netra.executions.breaker import Admission
 from netra.ids import new_id
 from netra.log import Entry, Fence, Fenced, ThreadLog
 from netra.sessions import RequestScopedSessionFactory
 
 from .approvals import ApprovalDesk
 from .durable import Durable, StepsDiffer
+from .failures import failure_of
 from .outbox import Outbox
 from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
 from .runs import Attempt, End, Note, end
+from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 from .turns import read_past
@@ -45,6 +49,9 @@ log = structlog.get_logger(__name__)
 STOP_SECONDS = 5.0
 """How long an agent that was told to stop may take before that is logged."""
 RETRY_SECONDS = 0.2
+_BREAKS: frozenset[str] = frozenset({"timed_out", "stalled", "died"})
+_UNFORESEEN = frozenset({"internal", "not_repeatable"})
+"""What speaks against an agent, and not against what its user asked for (see `netra.executions.breaker`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class Workshop:
     log: ThreadLog
     durable: Durable
     threads: ToolThreads
+    processes: ToolProcesses
+    breakers: Breakers
     desk: ApprovalDesk
     clock: Clock
 
@@ -90,6 +99,8 @@ class Execution:
         """How long the run took, once it has ended."""
         self.error: str | None = None
         """Why it ended, once it has."""
+        self._code: str | None = None
+        self._admission: Admission | None = None
         self._workshop = workshop
         self._usage = UsageCounter()
         loop = asyncio.get_running_loop()
@@ -103,6 +114,8 @@ class Execution:
             durable=workshop.durable,
             outbox=self._outbox,
             threads=workshop.threads,
+            processes=workshop.processes,
+            breakers=workshop.breakers,
             desk=workshop.desk,
             clock=workshop.clock,
             usage=self._usage,
@@ -184,6 +197,7 @@ class Execution:
         if spec is None:
             names = ", ".join(workshop.agents)
             raise AgentError(f"There is no agent {attempt.agent!r} on this server any more. Agents: {names}.")
+        self._admission = workshop.breakers.get("agent", attempt.agent).admit()
         past = await _patiently(lambda: read_past(workshop.database, attempt, workshop.files_dir))
         context = RunContext(
             run_id=attempt.run_id,
@@ -221,6 +235,8 @@ class Execution:
                 return self._held(str(error))
             case NetraError() if self._outbox.refused:
                 raise Left from error
+            case CircuitOpen():
+                return Outcome("failed", error=Failure(**_shown(error)))
             case AgentError():
                 return Outcome("failed", error=Failure(code=error.code, message=storable(error.message)))
             case _:
@@ -286,12 +302,25 @@ class Execution:
                 usage=usage,
             )
 
-        self.error = None if outcome.error is None else outcome.error.message
+        if outcome.error is not None:
+            self.error, self._code = outcome.error.message, outcome.error.code
         how = End(attempt.run_id, outcome.status, attempt.number, completed, usage, left)
         try:
             return await _patiently(lambda: self._workshop.log.transact(lambda tx: end(tx, how)))
         except Fenced as error:
             raise Left from error
+
+    def judge_agent(self, status: RunStatus | None) -> None:
+        """Tell the agent's breaker how it did; None when the run ended elsewhere or goes on there."""
+        if self._admission is None:
+            return
+        breaker = self._workshop.breakers.get("agent", self.attempt.agent)
+        if status == "succeeded":
+            breaker.succeeded(self._admission)
+        elif status in _BREAKS or (status == "failed" and self._code in _UNFORESEEN):
+            breaker.failed(f"{status}: {self.error}", self._admission)
+        else:
+            breaker.ignored(self._admission)
 
     # What can interrupt
 
@@ -373,6 +402,11 @@ class Execution:
                 task.exception()
 
         body.add_done_callback(stopped)
+
+
+def _shown(error: CircuitOpen) -> dict[str, str]:
+    failure = failure_of(error)
+    return {"code": failure["code"], "message": failure["message"]}
 
 
 def seconds_left(settings: Settings, attempt: Attempt) -> float:

@@ -8,7 +8,6 @@ a second part: they belong to the tool, which is recorded as a whole.
 from __future__ import annotations
 
 import asyncio
-import builtins
 import hashlib
 import inspect
 import threading
@@ -23,17 +22,20 @@ import structlog
 
 from netra.agents.context import Budget, BudgetExceeded, Decision, RunCancelled, ToolCall, UsageCounter, current_step
 from netra.agents.results import encode_json, shorten, storable
+from netra.agents.tools import ToolTimedOut
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
 from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
-from netra.executions import Phase
+from netra.executions import Breakers, Phase
 from netra.ids import new_id
 from netra.log import Entry
 
 from .approvals import ApprovalDesk
 from .durable import Durable, Place
+from .failures import failure_of, host_failed, rebuilt
 from .outbox import Outbox
 from .runs import Attempt
+from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 
@@ -78,6 +80,8 @@ class DurablePort:
         durable: Durable,
         outbox: Outbox,
         threads: ToolThreads,
+        processes: ToolProcesses,
+        breakers: Breakers,
         desk: ApprovalDesk,
         clock: Clock,
         usage: UsageCounter,
@@ -91,6 +95,8 @@ class DurablePort:
         self._durable = durable
         self._outbox = outbox
         self._threads = threads
+        self._processes = processes
+        self._breakers = breakers
         self._desk = desk
         self._clock = clock
         self._usage = usage
@@ -132,6 +138,7 @@ class DurablePort:
     def close(self) -> None:
         """The run is over: whatever its agent still tries, fails."""
         self._cancelled.set()
+        self._processes.end_run(self._attempt.run_id)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -162,7 +169,9 @@ class DurablePort:
         )
         await self._outbox.flush()  # what a tool is about to do must be known before it does it
         with self._tracked.step(Phase.TOOL, name):
-            record, raised = await self._recorded(name, key, place, partial(self._call, call.work))
+            record, raised = await self._recorded(
+                name, key, place, partial(self._asking, call.host, partial(self._timed, call))
+            )
         failure = record.get("e")
         self._put(
             f"{key}:completed",
@@ -178,11 +187,13 @@ class DurablePort:
         )
         return self._outcome(record, raised)
 
-    async def step(self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def step(
+        self, agent_name: str, name: str, work: Callable[[], Awaitable[Any]], *, host: str | None = None
+    ) -> Any:
         key, place = self._number()
         name = storable(name)
         with self._tracked.step(Phase.MODEL, name):
-            record, raised = await self._recorded(name, key, place, work)
+            record, raised = await self._recorded(name, key, place, partial(self._asking, host, work))
         return self._outcome(record, raised)
 
     async def stream(self, agent_name: str, text: str) -> None:
@@ -277,7 +288,7 @@ class DurablePort:
                 record = {"v": msgspec.Raw(value)}
             except Exception as error:  # noqa: BLE001 - a tool may raise anything; the agent decides what to do about it
                 raised = error
-                record = {"e": _failure(error)}
+                record = {"e": failure_of(error)}
             finally:
                 current_step.reset(token)
                 self._spent.pop(key, None)
@@ -304,10 +315,41 @@ class DurablePort:
         if raised is not None:
             raise raised
         if (failure := record.get("e")) is not None:
-            raise _rebuilt(failure)
+            raise rebuilt(failure)
         return record.get("v")
 
-    async def _call(self, work: Callable[[], Any]) -> Any:
+    async def _asking(self, host: str | None, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do `work`, which asks a host, unless that has failed too often; and note how it went."""
+        if host is None:
+            return await work()
+        breaker = self._breakers.get("host", host)
+        admission = breaker.admit()
+        try:
+            result = await work()
+        except BaseException as error:
+            if host_failed(error):
+                breaker.failed(f"{type(error).__name__}: {error}", admission)
+            else:
+                breaker.ignored(admission)
+            raise
+        breaker.succeeded(admission)
+        return result
+
+    async def _timed(self, call: ToolCall) -> Any:
+        if call.timeout is None:
+            return await self._make(call)
+        try:
+            async with asyncio.timeout(call.timeout) as limit:
+                return await self._make(call)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ToolTimedOut(f"{call.name} took longer than {call.timeout:g} seconds.") from error
+
+    async def _make(self, call: ToolCall) -> Any:
+        if call.isolated is not None:
+            return await self._processes.run(call.isolated, self._attempt.run_id)
+        work = call.work
         function = work
         while isinstance(function, partial):
             function = function.func
@@ -376,22 +418,3 @@ def stable_id(prefix: str, key: str) -> str:
     """An id that is the same each time the same step is tried."""
     number = int.from_bytes(hashlib.sha256(f"{prefix}:{key}".encode()).digest()[:17], "big")
     return prefix + "_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
-
-
-def _failure(error: Exception) -> dict[str, str]:
-    code = error.code if isinstance(error, AgentError) else "tool_failed"
-    message = error.message if isinstance(error, AgentError) else str(error) or type(error).__name__
-    return {"code": code, "message": storable(message)[:2000], "type": type(error).__name__}
-
-
-def _rebuilt(failure: Mapping[str, str]) -> Exception:
-    """The recorded failure as the exception it was, so that an agent's `except` works the same after a crash."""
-    kind = getattr(builtins, failure["type"], None)
-    if failure["type"] == BudgetExceeded.__name__:
-        kind = BudgetExceeded
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        try:
-            return kind(failure["message"])
-        except TypeError:
-            pass  # one that takes more than a message
-    return AgentError(failure["message"], type=failure["type"])
