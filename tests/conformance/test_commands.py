@@ -23,6 +23,10 @@ COMMANDS = {
         "python -c \"from netra_backend.app.monitoring.alert_manager import alert_manager; print('Alert manager OK')\"",
         "Alert manager OK\n",
     ),
+    "get-session": (
+        "python -c \"from netra_backend.app.db.session import get_session; print('DB session OK')\"",
+        "DB session OK\n",
+    ),
 }
 
 

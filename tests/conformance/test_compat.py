@@ -82,7 +82,8 @@ def test_the_two_alert_managers_are_one_class_with_one_instance() -> None:
 
 @pytest.mark.spec("session-metrics.session-metrics-name")
 def test_session_metrics_means_what_its_path_says() -> None:
-    for path in ("shared.metrics", "shared.metrics.session_metrics"):
+    beside_the_factory = "netra_backend.app.database.request_scoped_session_factory"
+    for path in ("shared.metrics", "shared.metrics.session_metrics", beside_the_factory):
         assert import_module(path).SessionMetrics is DatabaseSessionMetrics
     beside_the_manager = import_module("shared.session_management.user_session_manager").SessionMetrics
     assert beside_the_manager is SystemSessionMetrics

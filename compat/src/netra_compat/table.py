@@ -34,6 +34,22 @@ MODULES: dict[str, Names] = {
     "shared.session_management.compatibility_aliases": _METRIC_CLASSES
     | _at(_METRICS, SessionMetrics="session_metrics"),
     # Session services
+    "netra_backend.app.database.request_scoped_session_factory": (
+        _at("netra.sessions.factory", "RequestScopedSessionFactory")
+        | _at(_METRICS, "DatabaseSessionMetrics", "SessionState", SessionMetrics="DatabaseSessionMetrics")
+    ),
+    "netra_backend.app.db.session": _at(
+        "netra.sessions.door",
+        "close_database",
+        "get_async_session",
+        "get_session",
+        "get_session_from_factory",
+        "init_database",
+    ),
+    "shared.session_management.system_session_aggregator": _at("netra.sessions.aggregator", "SystemSessionAggregator"),
+    "shared.session_management.unified_session_metrics_provider": _at(
+        "netra.sessions.provider", "UnifiedSessionMetricsProvider"
+    ),
     "shared.session_management.user_session_manager": (
         _at("netra.sessions.users", "UserSessionManager")
         | _at(_METRICS, "SystemSessionMetrics", SessionMetrics="SystemSessionMetrics")
