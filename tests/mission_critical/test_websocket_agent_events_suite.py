@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -178,6 +179,26 @@ def test_a_reader_is_back_within_3_seconds_and_has_missed_nothing(server: Server
 def test_150_users_at_once_get_their_own_events_only_and_every_run_ends_once(server: ServerProcess) -> None:
     broken = [result for result in togetherness(asyncio.run(suite.crowd(server, USERS))) if not result.kept]
     assert not broken
+
+
+@pytest.mark.spec("commands.event-suite")
+@pytest.mark.real_services
+@pytest.mark.authenticated
+def test_the_script_prints_a_run_and_every_promise_and_ends_with_0(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, __file__, "--users", "5"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    places = [next(n for n, line in enumerate(lines) if f" {kind} " in line) for kind in suite.FIVE]
+    assert places == sorted(places)
+    assert sum(line.startswith("  kept ") for line in lines) == 10
+    assert lines[-1] == "10 of 10 promises kept."
 
 
 # The script

@@ -128,6 +128,14 @@ def test_the_open_paths_answer(server: ServerProcess, path: str) -> None:
     assert httpx.get(server.base_url + path, trust_env=False, verify=False).status_code == 200
 
 
+@pytest.mark.spec("health.serving", "commands.health")
+def test_health_is_json_that_says_it_serves(server: ServerProcess) -> None:
+    answer = httpx.get(f"http://localhost:{server.port}/health", trust_env=False, verify=False)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["status"] == "ok"
+
+
 def test_people_of_the_shared_server_are_different_people(admin: Account, new_user: Callable[[], Account]) -> None:
     first, second = new_user(), new_user()
     assert len({admin.id, first.id, second.id}) == 3
