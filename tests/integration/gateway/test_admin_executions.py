@@ -1,4 +1,4 @@
-"""What administrators see of executions: live ones with their signs of life, and those that ended. Others see nothing."""
+"""What administrators see of executions, live ones with their signs of life and ended ones; others see nothing."""
 
 from __future__ import annotations
 
