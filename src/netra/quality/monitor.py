@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from netra.clock import Clock
@@ -24,6 +24,7 @@ from netra.errors import Unavailable
 from netra.ids import lowest_id
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
+from netra.storage.prepared import Prepared
 from netra.storage.tables import alerts, answer_checks, micros, runs, threads
 
 from .answers import JUDGED, Answered, read_answered
@@ -44,6 +45,15 @@ SWEEP_GRACE = timedelta(seconds=10)
 RETRY_SECONDS = 5.0
 COURSE_SECONDS = 60.0
 """After so long a course is read again: another process may have checked answers too."""
+
+_COLUMNS = [column.name for column in answer_checks.columns]
+_INSERT = {
+    "sqlite": Prepared(sqlite.insert(answer_checks).on_conflict_do_nothing(index_elements=["run_id"]), _COLUMNS),
+    "postgresql": Prepared(
+        postgresql.insert(answer_checks).on_conflict_do_nothing(index_elements=["run_id"]), _COLUMNS
+    ),
+}
+_thread = Prepared(select(threads.c.id).where(threads.c.id == bindparam("thread")))
 
 
 class Alerts(Protocol):
@@ -238,12 +248,13 @@ class QualityMonitor:
 
     def _store(self, connection: Connection, checked: Sequence[Checked]) -> frozenset[str]:
         """Store the checks that are new, and return their runs."""
-        thread_ids = {each.thread_id for each in checked}
-        there = set(connection.execute(select(threads.c.id).where(threads.c.id.in_(thread_ids))).scalars())
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        insert = _INSERT[connection.dialect.name]
         now = micros(self._clock.now())
-        rows = [
-            {
+        new = set()
+        for number, each in enumerate(checked):
+            if _thread.scalar(connection, {"thread": each.thread_id}) is None:
+                continue
+            row = {
                 "run_id": each.run_id,
                 "user_id": each.user_id,
                 "thread_id": each.thread_id,
@@ -253,13 +264,9 @@ class QualityMonitor:
                 "findings": msgspec.json.encode(each.findings),
                 "checked_at": now + number,  # so that the order is kept
             }
-            for number, each in enumerate(checked)
-            if each.thread_id in there
-        ]
-        if not rows:
-            return frozenset()
-        statement = make(answer_checks).values(rows).on_conflict_do_nothing(index_elements=["run_id"])
-        return frozenset(connection.execute(statement.returning(answer_checks.c.run_id)).scalars())
+            if insert.run(connection, row) == 1:
+                new.add(each.run_id)
+        return frozenset(new)
 
     def _tell(self, checked: Checked) -> None:
         metrics.answers_checked.labels("flawed" if checked.findings else "good").inc()
