@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any, Literal
 
 from netra.clock import Clock
+from netra.ids import new_id
 from netra.monitoring.metrics import metrics
 from netra.storage.pools import PoolMetrics
 
@@ -83,6 +85,7 @@ class SystemSessionAggregator:
         self._seconds = self._longest = 0.0
         self._commits = self._rollbacks = self._leaks = self._trips = 0
         self._errors: Counter[str] = Counter()
+        self._id, self._numbers = new_id("dbs"), count(1)
         self._recent = self._before = Counter[str]()
         self._turns = clock.monotonic() + WINDOW_SECONDS
         self._created = {worked: metrics.db_sessions_created.labels(_outcome(worked)) for worked in (True, False)}
@@ -92,6 +95,10 @@ class SystemSessionAggregator:
         }
 
     # What happens
+
+    def new_session_id(self) -> str:
+        """An id for one more session: this object's own and a number, since an id of its own costs more than it."""
+        return f"{self._id}.{next(self._numbers)}"
 
     def opened(self, session: RequestSession) -> None:
         """Something is asked in a session for the first time."""

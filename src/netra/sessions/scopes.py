@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from netra.ids import new_id
 from netra.monitoring.metrics import metrics
 
 from .metrics import DatabaseSessionMetrics, SessionState, error_context
@@ -117,7 +116,7 @@ class RequestSession:
         found = self.metrics
         if found is None:
             if self.session_id is None:
-                self.session_id = new_id("dbs")
+                self.session_id = self._book.new_session_id()
             found = self.metrics = DatabaseSessionMetrics(self.session_id, self.request_id, self.user_id or "")
             self._book.opened(self)
         found.state = SessionState.ACTIVE
