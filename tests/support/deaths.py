@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from netra import RunContext, agent, tool
+from netra.agents.tools import ToolDied
 
 
 @agent
@@ -146,7 +147,7 @@ async def hungry(ctx: RunContext) -> str:
         await ctx.tool(swallow, 4096)
     except MemoryError:
         return "not this one"
-    except Exception as error:
+    except ToolDied as error:
         return f"coped with {type(error).__name__}"
     return "never"
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import structlog
@@ -25,13 +26,14 @@ from netra.ids import new_id
 from netra.log import ThreadLog, Transaction
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
-from netra.storage.tables import approvals, runs
+from netra.storage.tables import approvals, micros, runs
 
 from .approvals import ApprovalDesk
 from .durable import Durable
 from .execution import Execution, Left, Workshop, seconds_left
 from .interface import EndedRun, OnEnded
 from .ownership import Ownership
+from .retention import forget_runs, forget_workers
 from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
 from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
@@ -593,10 +595,27 @@ class Engine:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             try:
-                while await self._durable.tidy():
-                    pass
-            except Exception:  # a next time comes
+                await self.tidy()
+            except Unavailable:
+                pass  # a next time comes
+            except Exception:
                 log.exception("tidy_failed")
+
+    async def tidy(self) -> None:
+        """Forget what is over: finished workflows at once, ended runs after `run_retention_days`.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        while await self._durable.tidy():
+            pass
+        before = micros(self._clock.now() - timedelta(days=self._settings.run_retention_days))
+        forgotten = 0
+        while many := await self._log.transact(lambda tx: forget_runs(tx, before)):
+            forgotten += many
+        await self._log.transact(lambda tx: forget_workers(tx, before))
+        if forgotten:
+            log.info("runs_forgotten", runs=forgotten)
 
     async def _repair(self, *, fresh: bool) -> None:
         """Bring together what our rows and DBOS say of running runs that nobody here works on."""

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from netra.agents.context import File, Files, Message, Turn
 from netra.events import AgentCompleted, Attachment, BlobRef, UserMessage, decode
 from netra.sessions import RequestScopedSessionFactory
-from netra.storage.tables import blobs, events, runs
+from netra.storage.tables import blobs, events, messages
 
 from .runs import Attempt
 
@@ -54,11 +54,12 @@ async def read_past(database: RequestScopedSessionFactory, attempt: Attempt, fil
 async def _turns(database: RequestScopedSessionFactory, attempt: Attempt, files_dir: Path) -> tuple[Turn, ...]:
     thread = events.c.thread_id == attempt.thread_id
     async with database.read() as connection:
+        # Not from the runs, which are forgotten one day.
         answering = {
-            row.message_id: row
+            row.id: row.run_id
             for row in await connection.execute(
-                select(runs.c.message_id, runs.c.id, runs.c.agent).where(
-                    runs.c.thread_id == attempt.thread_id, runs.c.message_seq < attempt.message_seq
+                select(messages.c.id, messages.c.run_id).where(
+                    messages.c.thread_id == attempt.thread_id, messages.c.seq < attempt.message_seq
                 )
             )
         }
@@ -94,15 +95,14 @@ async def _turns(database: RequestScopedSessionFactory, attempt: Attempt, files_
 
     turns: list[Turn] = []
     for question in asked:
-        run = answering[question.message_id]
-        end = ends.get(run.id)
+        end = ends.get(answering[question.message_id])
         turns.append(
             Turn(
                 question=question.content,
                 answer=str(whole(end.final_response) or "") if end else "",
                 attachments=_files(question.attachments, files_dir),
                 result=whole(end.result) if end else None,
-                agent=run.agent,
+                agent=(end.agent_name or "") if end else "",
             )
         )
     return tuple(turns)

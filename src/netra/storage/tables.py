@@ -173,6 +173,7 @@ runs = Table(
     _time("ended_at", nullable=True),
     _time("cancel_requested_at", nullable=True),
     Index("ix_runs_of_thread", "thread_id", "id"),
+    Index("ix_runs_ended_at", "ended_at"),
     Index(
         "ix_runs_open",
         "user_id",

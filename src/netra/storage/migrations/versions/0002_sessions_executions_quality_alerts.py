@@ -135,11 +135,13 @@ def upgrade() -> None:
 
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("worker_id", sa.Text(), nullable=True))
+        batch_op.create_index("ix_runs_ended_at", ["ended_at"], unique=False)
 
 
 def downgrade() -> None:
 
     with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_index("ix_runs_ended_at")
         batch_op.drop_column("worker_id")
 
     with op.batch_alter_table("feedback", schema=None) as batch_op:
