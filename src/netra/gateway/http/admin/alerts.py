@@ -58,7 +58,7 @@ def alerts_admin_routes(require_admin: Require, manager: Callable[[], AlertManag
 
     @router.get("/alerts", responses=problems(401, 404, 422))
     async def alerts(
-        _: Annotated[Principal, administrator],
+        _: Principal = administrator,
         limit: Annotated[int, Query(ge=1, le=1000, description="Of the recent ones.")] = 100,
     ) -> AlertsModel:
         """What is wrong now, what was, and what is watched."""
