@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker, flag in _MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: needs {flag}, though no part of support says so")
         given = config.getoption(flag) or os.environ.get(f"NETRA_TEST_{marker.upper()}") == "1"
-        services.allow(flag, bool(given) or True)
+        services.allow(flag, bool(given))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -55,7 +55,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     for flag in services.MEANINGS:
         if count := sum(f"add {flag}" in reason for reason in reasons):
-            terminalreporter.write_line(f"{count} tests were left out: add {flag}", yellow=True, bold=True)
+            terminalreporter.write_line(f"{count} skipped: add {flag}", yellow=True, bold=True)
 
 
 @pytest.hookimpl(tryfirst=True)
