@@ -27,12 +27,13 @@ def list_alerts(
 ) -> None:
     """List what is wrong now, the oldest first; with --all also what was, the newest first."""
     from netra.clock import rfc3339
+    from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
     from netra.storage.alerts import Alerts
     from netra.storage.migrate import migrate
 
     async def read() -> list[Any]:
-        database = Database(settings.database, read_connections=1)
+        database = RequestScopedSessionFactory(Database(settings.database, read_connections=1))
         await database.start()
         try:
             store = Alerts(database)

@@ -56,12 +56,13 @@ def command(
 
 def _read(settings: Settings, last: date) -> Report:
     from netra.monitoring.report import DAYS, weekly
+    from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
     from netra.storage.figures import DailyFigures
     from netra.storage.migrate import migrate
 
     async def read() -> Report:
-        database = Database(settings.database, read_connections=1)
+        database = RequestScopedSessionFactory(Database(settings.database, read_connections=1))
         await database.start()
         try:
             stored = await DailyFigures(database).between(last - timedelta(days=2 * DAYS - 1), last)

@@ -329,6 +329,7 @@ class RequestScopedSessionFactory:
         """
         owner = session.info.get("user_id")
         if not user_id or owner != user_id:
+            metrics.db_session_errors.labels("foreign").inc()
             raise ForeignSession(
                 "This database session belongs to nobody."
                 if not owner

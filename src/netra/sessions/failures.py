@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from netra.errors import NetraError, SessionReclaimed, Unavailable
 
 KINDS = (
+    "foreign",
     "pool_timeout",
     "disconnect",
     "statement_timeout",
@@ -20,7 +21,7 @@ KINDS = (
     "unavailable",
     "statement",
 )
-"""No connection came free; a connection broke; a statement took too long; SQLite was locked by another process; the
+"""A session was used for a user it does not belong to; no connection came free; a connection broke; a statement took too long; SQLite was locked by another process; the
 database cannot be reached; a session was held for too long and then used; the server is not ready; any other."""
 
 
