@@ -21,8 +21,9 @@ KINDS = (
     "unavailable",
     "statement",
 )
-"""A session was used for a user it does not belong to; no connection came free; a connection broke; a statement took too long; SQLite was locked by another process; the
-database cannot be reached; a session was held for too long and then used; the server is not ready; any other."""
+"""A session was used for a user it does not belong to; no connection came free; a connection broke; a statement took
+too long; SQLite was locked by another process; the database cannot be reached; a session was held for too long and then
+used; the server is not ready; any other."""
 
 
 def root_of(error: BaseException) -> BaseException:
