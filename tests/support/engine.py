@@ -17,6 +17,7 @@ from netra.clock import SystemClock, rfc3339
 from netra.config import Settings
 from netra.engine.engine import Engine
 from netra.events import ApprovalResolved, Attachment, UserMessage
+from netra.executions import Breakers
 from netra.ids import new_id
 from netra.log import Bus, Entry, ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
@@ -195,7 +196,13 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 
 @asynccontextmanager
 async def workbench(
-    database_url: str, data_dir: Path, agents: Sequence[AgentSpec], *, start: bool = True, **settings: Any
+    database_url: str,
+    data_dir: Path,
+    agents: Sequence[AgentSpec],
+    *,
+    start: bool = True,
+    breakers: Breakers | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Workbench]:
     """Everything started; stopped afterwards."""
     migrate(database_url)
@@ -204,7 +211,7 @@ async def workbench(
     await database.start()
     clock = SystemClock()
     log = ThreadLog(database, Bus(), clock)
-    engine = Engine(options, {spec.name: spec for spec in agents}, database, log, clock)
+    engine = Engine(options, {spec.name: spec for spec in agents}, database, log, clock, breakers=breakers)
     try:
         if start:
             await engine.start()

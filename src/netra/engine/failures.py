@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from netra.agents.context import BudgetExceeded
 from netra.agents.results import storable
 from netra.agents.tools import ToolDied, ToolOutOfMemory, ToolTimedOut
-from netra.errors import AgentError, CircuitOpen
+from netra.errors import AgentError, CircuitOpen, NetraError
 
 MOST_CHARS = 2000
 _OURS: dict[str, type[AgentError]] = {
@@ -30,6 +30,8 @@ def failure_of(error: Exception) -> dict[str, str]:
 
 def host_failed(error: BaseException) -> bool:
     """Whether an exception says that a host could not be reached, gave no answer in time, or failed (5xx)."""
+    if isinstance(error, NetraError):
+        return isinstance(error, ToolTimedOut)
     response = getattr(error, "response", None)
     for status in (
         getattr(response, "status_code", None),
@@ -38,7 +40,7 @@ def host_failed(error: BaseException) -> bool:
     ):
         if isinstance(status, int):
             return status >= 500
-    if isinstance(error, OSError | EOFError | ToolTimedOut):
+    if isinstance(error, OSError | EOFError):
         return True
     return type(error).__module__.partition(".")[0] in _CLIENTS or type(error).__name__ == "ModelAPIError"
 

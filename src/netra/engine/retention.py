@@ -1,8 +1,8 @@
 """Forgets runs that ended long ago, so that tables do not grow for ever. The tidier of the engine calls it.
 
-What goes are the rows that describe the work: the run, its questions to people, and workers that are gone. What stays is
-the conversation: the log with all its events, and the message that remembers its run, so that a client that sends it
-again gets the same answer as the first time.
+What goes are the rows that describe the work: the run, its questions to people, and workers that are gone. What stays
+is the conversation: the log with all its events, and the message that remembers its run, so that a client that sends
+it again gets the same answer as the first time.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +22,19 @@ from support.server import ServerProcess
 
 AGENTS = [
     f"support.deaths:{name}"
-    for name in ("raises", "returns_early", "waits_for_ever", "busy", "blocks", "blocks_in_a_task", "steps", "quiet")
+    for name in (
+        "raises",
+        "returns_early",
+        "waits_for_ever",
+        "busy",
+        "blocks",
+        "blocks_in_a_task",
+        "steps",
+        "quiet",
+        "hungry",
+        "crashing",
+        "napping",
+    )
 ]
 QUICK = {
     "NETRA_LOOP_STALL_SECONDS": "1",
@@ -135,6 +149,22 @@ class WatchProcess:
         self._lines.extend(iter(self._process.stdout.readline, ""))
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _pids_in(folder: Path) -> list[int]:
+    """The processes of the tool `nap`: its own, and the one it has started."""
+    deadline = time.monotonic() + 20
+    while not (found := [path for path in folder.glob("pids-*") if len(path.read_text().split()) == 2]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return [int(pid) for pid in found[0].read_text().split()]
+
+
 Start = Callable[..., ServerProcess]
 Watching = Callable[..., WatchProcess]
 
@@ -188,6 +218,87 @@ def test_errors_returns_hangs_and_held_loops_end_within_their_bounds(start_serve
         assert "ctx.tool" in end["error"]["message"], (agent, content)
         assert time.monotonic() - began < 8, (agent, content)
         assert scene.end(scene.send("returns_early"), 5)["status"] == "succeeded", "the loop is everybody's again"
+    scene.judge()
+
+
+@pytest.mark.spec("death.one-terminal-state")
+def test_a_tool_that_dies_takes_nothing_else_with_it(start_server: Start, tmp_path: Path) -> None:
+    server = start_server(agents=AGENTS, environment=QUICK)
+    scene = Scene(server)
+    hungry, careful, crashing = scene.send("hungry"), scene.send("hungry", "careful"), scene.send("crashing")
+    ends = {thread: scene.end(thread, 20) for thread in (hungry, careful, crashing)}
+    assert (ends[hungry]["status"], ends[hungry]["error"]["code"]) == ("failed", "out_of_memory")
+    assert (ends[careful]["status"], ends[careful]["final_response"]) == ("succeeded", "coped with ToolOutOfMemory")
+    assert (ends[crashing]["status"], ends[crashing]["error"]["code"]) == ("failed", "tool_died")
+    napping = scene.send("napping", str(tmp_path))
+    pids = _pids_in(tmp_path)
+    server.kill9()
+    deadline = time.monotonic() + 5
+    while _runs(pids[0]):
+        assert time.monotonic() < deadline, "the tool's process has outlived its server"
+        time.sleep(0.02)
+    os.kill(pids[1], signal.SIGKILL)  # what a tool starts, and leaves, is its own when no server is there to kill it
+    server.start()
+    scene.until(napping, "agent_started")
+    with scene.account.client() as client:
+        client.post(f"/api/runs/{scene.sent[-1].run}/cancel")
+    assert scene.end(napping, 10)["status"] == "cancelled"
+    scene.judge()
+
+
+@pytest.mark.spec("death.one-terminal-state")
+@pytest.mark.postgres
+def test_a_database_that_was_away_ends_nothing(start_server: Start, watch: Watching, tmp_path: Path) -> None:
+    from support.postgres import PostgresServer
+
+    postgres = PostgresServer()
+    postgres.start()
+    try:
+        database = postgres.create_database()
+        server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
+        watching = watch(server, database)
+        scene = Scene(server)
+        thread = scene.send("steps", f"3 {tmp_path}")
+        scene.until(thread, "tool_completed")
+        watching.wait_for("Watching")
+        time.sleep(1)  # the watch has seen the run
+        postgres.crash()
+        watching.wait_for("cannot be reached", 30)
+        (tmp_path / "2").touch()
+        time.sleep(4)  # longer than the bound after which a run is an orphan
+        postgres.resume()
+        watching.wait_for("answers again", 30)
+        (tmp_path / "3").touch()
+        end = scene.end(thread, 30)
+        assert (end["status"], end["final_response"]) == ("succeeded", "sum 6")
+        assert "Ended" not in watching.output
+        scene.judge()
+        watching.stop()
+        server.close()
+    finally:
+        postgres.stop()
+
+
+@pytest.mark.spec("death.one-terminal-state")
+@both_databases
+def test_a_server_killed_while_it_stores_ends_stores_each_once(start_server: Start, database: str | None) -> None:
+    """Killed again and again at a random moment after the first of several ends."""
+    seed = int(os.environ.get("NETRA_SEED", "1"))
+    dice = random.Random(seed)
+    environment = {**QUICK, "NETRA_RUN_ATTEMPTS": "20"}
+    server = start_server(agents=AGENTS, environment=environment, database_url=database)
+    scene = Scene(server)
+    threads: list[str] = []
+    for _ in range(3):
+        sent = [scene.send("steps", "1") for _ in range(6)]
+        threads += sent
+        scene.until(sent[0], "tool_completed")
+        time.sleep(dice.uniform(0, 0.03))
+        server.kill9()
+        server.start()
+    ends = [scene.end(thread, 20) for thread in threads]
+    assert {end["status"] for end in ends} == {"succeeded"}, f"NETRA_SEED={seed}"
+    assert {end["final_response"] for end in ends} == {"sum 1"}, f"NETRA_SEED={seed}"
     scene.judge()
 
 
