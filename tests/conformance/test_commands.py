@@ -30,7 +30,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.spec("commands.message-router", "commands.alert-manager")
+@pytest.mark.spec("commands.message-router", "commands.alert-manager", "commands.get-session")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_prints_what_the_specification_says_and_nothing_else(name: str) -> None:
     command, expected = COMMANDS[name]
