@@ -32,6 +32,7 @@ PREFIXES = {
     "file_id": "fil",
     "blob_id": "blob",
     "token_id": "pat",
+    "user_id": "usr",
 }
 PUBLIC = {"name"}  # of an agent
 BODIES: dict[str, dict[str, Any]] = {
@@ -97,6 +98,7 @@ def hers(server: ServerProcess, ann: Account) -> Possessions:
         "file_id": file_id,
         "blob_id": blob,
         "token_id": token,
+        "user_id": ann.id,
     }
     return Possessions(ids, canary, running["run_id"])
 
