@@ -135,6 +135,19 @@ def test_a_failed_trial_opens_it_for_twice_as_long_up_to_five_minutes(breaker: B
     assert refusal_of(breaker).retry_after == 30, "once closed, it begins anew"
 
 
+@pytest.mark.spec("breaker.states")
+def test_trials_that_went_well_before_one_that_failed_do_not_count(breaker: Breaker, clock: ManualClock) -> None:
+    trip(breaker)
+    clock.advance(30)
+    succeed(breaker)
+    fail(breaker)
+    clock.advance(60)
+    succeed(breaker)
+    assert breaker.state == "half_open"
+    succeed(breaker)
+    assert breaker.state == "closed"
+
+
 def test_an_outcome_that_says_nothing_makes_room_for_another_trial(breaker: Breaker, clock: ManualClock) -> None:
     trip(breaker)
     clock.advance(30)

@@ -99,6 +99,28 @@ def test_nothing_but_the_heartbeat_counts_while_a_person_decides(
     assert verdicts(tracker) == [("run_1", "timed_out", "timeout", "deadline")]
 
 
+def test_a_deadline_that_passed_before_the_question_waits_for_the_answer(
+    tracker: AgentExecutionTracker, clock: ManualClock
+) -> None:
+    begin(tracker, timeout_seconds=5)
+    pass_time(tracker, clock, 6)
+    tracker.pause("run_1")
+    assert verdicts(tracker) == []
+    tracker.resume("run_1")
+    assert verdicts(tracker) == [("run_1", "timed_out", "timeout", "deadline")]
+
+
+def test_progress_counts_from_the_answer_on(tracker: AgentExecutionTracker, clock: ManualClock) -> None:
+    begin(tracker)
+    tracker.pause("run_1")
+    tracker.transition("run_1", "model")  # another step goes on meanwhile
+    pass_time(tracker, clock, 500)
+    tracker.resume("run_1")
+    assert verdicts(tracker) == []
+    pass_time(tracker, clock, 61)
+    assert verdicts(tracker) == [("run_1", "stalled", "dead", "progress")]
+
+
 async def test_a_task_that_is_gone_without_an_end_is_death_at_once(tracker: AgentExecutionTracker) -> None:
     task = asyncio.create_task(asyncio.sleep(0))
     create(tracker)
