@@ -48,7 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
     findings = [_python(), _data_directory(settings)]
     findings += _database(settings)
     port = _port(settings)
-    findings += [_page(), _agents(settings), port]
+    findings += [_page(), _agents(settings), _alerts(settings), port]
     if port.level != "fail" or settings.public_url is not None:
         findings += _browser(settings)
     return findings
@@ -180,6 +180,19 @@ def _agents(settings: Settings) -> Finding:
     except NetraError as error:
         return Finding("agents", "fail", error.message, error.hint)
     return Finding("agents", "ok", ", ".join(names))
+
+
+def _alerts(settings: Settings) -> Finding:
+    """Whether the alert channels can be read; what they hold is secret and not shown."""
+    from netra.monitoring.channels import Channels
+
+    try:
+        names = Channels(settings.alert_urls).names
+    except NetraError as error:
+        return Finding("alerts", "fail", error.message, error.hint)
+    if not names:
+        return Finding("alerts", "ok", "no channels: alerts are logged, and shown to administrators")
+    return Finding("alerts", "ok", f"channels: {', '.join(names)}; netra alerts test tries them")
 
 
 def _port(settings: Settings) -> Finding:
