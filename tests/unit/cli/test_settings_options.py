@@ -45,6 +45,9 @@ SPECIAL: dict[str, tuple[str, Any]] = {
     "log_level": ("debug", "debug"),
     "public_url": ("https://netra.example/", "https://netra.example"),
     "port": ("9000", 9000),
+    "alert_run_failure_share": ("0.4", 0.4),
+    "tool_processes": ("3", 3),
+    "session_connections": ("12", 12),
     "data_dir": ("elsewhere", Path("elsewhere")),
 }
 
@@ -56,7 +59,7 @@ def test_each_setting_has_an_option_that_sets_it(name: str, app: typer.Typer, se
     if kind is bool:
         arguments, expected = [option], True
     elif kind == list[str]:
-        arguments, expected = [option, "a:b", option, "c:d"], ["a:b", "c:d"]
+        arguments, expected = [option, "a://b", option, "c://d"], ["a://b", "c://d"]
     elif name in SPECIAL:
         arguments, expected = [option, SPECIAL[name][0]], SPECIAL[name][1]
     else:
@@ -105,3 +108,11 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "netra.toml").write_text("port 1\n")
     with pytest.raises(ConfigurationError, match=r"netra\.toml is not valid TOML"):
         load()
+
+
+def test_a_wrong_alert_channel_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(alert_urls=["hunter2secret"])
+    assert "alert_urls" in refused.value.message
+    assert "hunter2secret" not in refused.value.message
+    assert "hunter2secret" not in repr(load(alert_urls=["json://hunter2secret"]))
