@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ HOMONYMS = {
     "Limits": "of what a client may send; of one analysis",
     "Note": "what a run has taken so far; how a door says what a user did",
     "Page": "of a log; a whole answer as Markdown",
+    "Report": "on a week; on a check of source code",
     "Rule": "of alerts; of the check of source code",
     "Runs": "how they fare, for monitoring; those of one user",
     "Severity": "of an incident; of a finding about source code",
@@ -41,6 +43,7 @@ HOMONYMS = {
 """Ordinary words with two meanings. A further one wants another name, or its meanings here."""
 
 
+@cache
 def definitions() -> dict[str, list[str]]:
     """Where every public class is defined, by name, nested ones included."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -51,6 +54,7 @@ def definitions() -> dict[str, list[str]]:
     return found
 
 
+@cache
 def trees() -> list[tuple[Path, ast.Module]]:
     return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(SOURCE.rglob("*.py"))]
 
