@@ -14,7 +14,7 @@ async def ledger(ctx: RunContext) -> str:
 
     await ctx.tool(add_up, purpose="Add up the ledger")
     stated = "99.10" if "wrong" in ctx.message.content else "12.40"
-    return f"The total is ${stated}. It is the sum of the ledger's rows."
+    return f"The total is ${stated}. It is the sum of all rows of the ledger, as the tool has added them up."
 
 
 @agent(title="Silent", description="Answers nothing.")

@@ -15,7 +15,7 @@ from support.server import ServerProcess
 AGENTS = ["support.agents:echo", "support.agents:endless", "support.answers:ledger", "support.answers:silent"]
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The server."""
     environment = {"NETRA_ALLOW_REGISTRATION": "true", "NETRA_RUNS_RUNNING": "8"}
@@ -26,7 +26,7 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admin(judged: ServerProcess) -> Account:
     """The administrator of that server."""
     return set_up_admin(judged)

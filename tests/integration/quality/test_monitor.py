@@ -96,12 +96,12 @@ async def test_the_same_answer_counts_only_when_something_else_was_asked(databas
         await parts.ended(thread, spaces)
         await monitor.check_waiting()
         assert [each.findings for each in told.checked] == [()] * 4
-        _, wrong = await parts.send("the total, please", agent="ledger", thread=thread)
-        await parts.ended(thread, wrong)
+        _, first = await parts.send("the total, please", agent="ledger", thread=thread)
+        await parts.ended(thread, first)
         _, same = await parts.send("what is the total?", agent="ledger", thread=thread)
         await parts.ended(thread, same)
         await monitor.check_waiting()
-        assert [each.findings for each in told.checked[4:]] == [(), ()]  # too short to mean anything
+        assert [[found.kind for found in each.findings] for each in told.checked[4:]] == [[], ["same_as_before"]]
 
 
 async def test_a_cancelled_run_is_not_judged(database_url: str, tmp_path: Path) -> None:
