@@ -29,6 +29,7 @@ from netra.engine.engine import Engine
 from netra.errors import ConfigurationError, NetraError
 from netra.events import Draining, encode
 from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_execution_tracker
+from netra.executions.breaker import Change
 from netra.executions.overview import ExecutionOverview
 from netra.gateway.http.admin.alerts import alerts_admin_routes
 from netra.gateway.http.admin.executions import executions_admin_routes
@@ -104,7 +105,7 @@ class Netra:
         self.sessions = UnifiedSessionMetricsProvider(self.database, self.activity, self.clock)
         self.log = ThreadLog(self.database, self.bus, self.clock, on_stored=self.activity.stored)
         self.tracker = configure_execution_tracker(limits=TrackerLimits.of(settings), clock=self.clock)
-        self.breakers = Breakers(BreakerRules.of(settings), self.clock)
+        self.breakers = Breakers(BreakerRules.of(settings), self.clock, on_change=self._circuit_changed)
         self.engine = Engine(
             settings,
             self.agents,
@@ -308,6 +309,10 @@ class Netra:
             return (principal.login_id, principal.access_token_id) == (login_id, access_token_id)
 
         self._disconnect({principal for principal in self._principals() if meant(principal)})
+
+    def _circuit_changed(self, change: Change) -> None:
+        if change.after == "open":
+            self.database.aggregator.breaker_tripped()
 
     def _principals(self) -> list[Principal]:
         return [connection.principal for connection in self.hub.connections()] + self.streams.principals()
