@@ -11,43 +11,37 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
 
 import structlog
 from sqlalchemy import func, select
 
 from netra.agents.spec import AgentSpec
-from netra.clock import Clock, rfc3339
+from netra.clock import Clock
 from netra.config import Settings
 from netra.errors import NetraError, Unavailable
-from netra.events import AgentCompleted, Failure, RunStatus
-from netra.executions import AgentExecutionTracker, Breakers, Verdict, get_execution_tracker
-from netra.ids import new_id
+from netra.events import Failure, RunStatus
+from netra.executions import AgentExecutionTracker, Breakers, get_execution_tracker
 from netra.log import ThreadLog, Transaction
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import approvals, micros, runs
 
 from .approvals import ApprovalDesk
+from .detector import Detector
 from .durable import Durable
-from .execution import Execution, Left, Workshop, seconds_left
+from .ends import Ends
+from .execution import Execution, Left, Workshop
 from .interface import EndedRun, OnEnded
 from .ownership import Ownership
 from .retention import forget_runs, forget_workers
-from .runs import Attempt, Claimed, End, Note, begin_again, claim, end, hand_over, note
+from .runs import Attempt, Claimed, Note, begin_again, claim, hand_over, is_queued, note
 from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
-from .tracking import Tracked
-from .watchdog import LoopWatchdog
 from .workers import Worker
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
-WATCH_SECONDS = 1.0
-"""How often the tracker's verdicts are carried out."""
-EXCUSED_SECONDS = 5.0
-"""A watch that comes later than this tells that the server itself stood still."""
 TIDY_SECONDS = 60.0
 NOTE_SECONDS = 5.0
 """How often is written down what running runs have taken of their limits; a crash loses as much of it at most."""
@@ -113,22 +107,26 @@ class Engine:
             clock,
         )
         self._agents = agents
-        self._tracker = tracker or get_execution_tracker()
-        self._tracked: dict[str, Tracked] = {}
-        self._condemned: set[str] = set()
         self._worker = Worker(clock)
-        self._watchdog = LoopWatchdog(settings.loop_stall_seconds, self._held_loop)
-        self._on_ended: list[OnEnded] = []
+        self._ends = Ends(database, log, clock)
         self._active: dict[str, Execution] = {}
         self._claimed: dict[str, Attempt] = {}
         self._beginning: set[str] = set()
         self._cancelled: set[str] = set()
+        self._detector = Detector(
+            settings,
+            tracker or get_execution_tracker(),
+            clock,
+            active=self._active,
+            is_coming=self._is_here,
+            lost=self._end_outside,
+            each_time=self._beat_while_draining,
+        )
         self._launches: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._scheduler: asyncio.Task[None] | None = None
         self._tidier: asyncio.Task[None] | None = None
-        self._watcher: asyncio.Task[None] | None = None
         self._draining = False
         self._leaving = False
         self._waiting = False
@@ -160,9 +158,7 @@ class Engine:
             raise
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
         self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch(), name="engine watcher")
-            self._watchdog.start()
+        self._detector.start()
 
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
@@ -200,17 +196,13 @@ class Engine:
             await asyncio.wait(self._launches)
         left.extend(self._claimed.values())
         for run_id in self._claimed:
-            self._let_go(run_id)
+            self._detector.let_go(run_id)
         self._claimed.clear()
         await self._hand_over(left, notes)
         while self._active or self._beginning:
             self._ended.clear()
             await self._ended.wait()
-        if self._watcher is not None:  # until here: a run that ends while the server drains is judged as before
-            self._watchdog.stop()
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
-            self._watcher = None
+        await self._detector.stop()  # not before: what ends while the server drains is judged as ever
         await self._durable.stop()
         with contextlib.suppress(Unavailable):
             await self._log.transact(self._worker.retire)
@@ -238,8 +230,11 @@ class Engine:
         """See `RunEngine.cancel`."""
         if self._cancel_here(run_id):
             return
-        if not await self._end_outside(run_id, "cancelled", None, only="queued"):
+        ended = await self._ends.store(run_id, "cancelled", None, unless=lambda tx: not is_queued(tx, run_id))
+        if ended is None:
             self._cancel_here(run_id)  # it began meanwhile
+        else:
+            self._ends.tell(ended, None)
 
     def signal(self, approval_id: str) -> None:
         """See `RunEngine.signal`."""
@@ -247,7 +242,7 @@ class Engine:
 
     def on_ended(self, callback: OnEnded) -> None:
         """See `RunEngine.on_ended`."""
-        self._on_ended.append(callback)
+        self._ends.on_ended(callback)
 
     # Picking
 
@@ -310,7 +305,7 @@ class Engine:
             notes = [execution.note for execution in self._active.values()]
 
         active = tuple(self._active)
-        beat = self._worker.due(busy=bool(self._tracked))
+        beat = self._worker.due(busy=self._detector.watches)
 
         def look(tx: Transaction) -> _Sweep:
             execute = tx.connection.execute
@@ -362,7 +357,7 @@ class Engine:
         self._waiting = claimed.waiting
         for attempt in claimed.attempts:
             self._claimed[attempt.run_id] = attempt
-            self._track(attempt)
+            self._detector.track(attempt)
             self._launch(attempt.run_id)
 
     def _launch(self, run_id: str) -> None:
@@ -375,7 +370,7 @@ class Engine:
             await self._durable.launch(run_id)
         except Exception:
             if self._claimed.pop(run_id, None) is not None:
-                self._let_go(run_id)
+                self._detector.let_go(run_id)
             self._ended.set()
             self._in_doubt = True  # the next sweep finds out what became of it
             log.exception("launch_failed", run_id=run_id)
@@ -396,12 +391,12 @@ class Engine:
                 self._ended.set()
             if attempt is None:
                 return
-            self._track(attempt)
+            self._detector.track(attempt)
         if self._leaving:
-            self._let_go(run_id)
+            self._detector.let_go(run_id)
             await self._hand_over([attempt])
             raise asyncio.CancelledError
-        execution = self._active[run_id] = Execution(self._workshop, attempt, self._tracked[run_id])
+        execution = self._active[run_id] = Execution(self._workshop, attempt, self._detector.tracked(run_id))
         if run_id in self._cancelled:
             execution.cancel()
         started = self._clock.monotonic()
@@ -427,15 +422,13 @@ class Engine:
         finally:
             if self._active.get(run_id) is execution:
                 del self._active[run_id]
-            if ended is not None:
-                execution.tracked.ended(ended.status, execution.error)
-            self._let_go(run_id, told=ended is not None)
+            self._detector.let_go(run_id, None if ended is None else ended.status, execution.error)
             self._cancelled.discard(run_id)
             self._ended.set()
             if self._waiting:
                 self._wake.set()
             if ended is not None:
-                self._tell(ended, self._clock.monotonic() - started)
+                self._ends.tell(ended, self._clock.monotonic() - started)
 
     async def _see_through(self, execution: Execution) -> EndedRun | None:
         """Work until a run has ended; what somebody else has ended meanwhile is read from its row.
@@ -453,7 +446,7 @@ class Engine:
             if self._leaving:
                 raise
             execution.judge_agent(None)
-            found = await self._read_end(attempt.run_id)
+            found = await self._ends.read(attempt.run_id)
             if found == "open":
                 raise
             if found is not None:
@@ -462,7 +455,7 @@ class Engine:
             return found
         execution.judge_agent(status)
         if status is None:
-            found = await self._read_end(attempt.run_id)
+            found = await self._ends.read(attempt.run_id)
             return None if found == "open" else found
         return EndedRun(
             attempt.run_id,
@@ -474,33 +467,14 @@ class Engine:
             attempt.number,
         )
 
-    async def _read_end(self, run_id: str) -> EndedRun | Literal["open"] | None:
-        """The end of a run as its row has it; `open` while it has none or nobody can say, None when it was deleted."""
-        try:
-            async with self._database.read() as connection:
-                row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
-        except Unavailable:
-            return "open"
-        if row is None:
-            return None
-        if row.ended_at is None:
-            return "open"
-        seconds = 0.0 if row.started_at is None else max(0.0, (row.ended_at - row.started_at) / 1e6)
-        return EndedRun(run_id, row.user_id, row.thread_id, row.agent, row.state, seconds, row.attempt)
-
     async def _tell_readers(self, thread_id: str) -> None:
         """What another process has stored nobody here has heard of."""
         with contextlib.suppress(NetraError):  # then they see it when they come back
             await self._log.announce(thread_id)
 
-    def _track(self, attempt: Attempt) -> None:
-        self._tracked[attempt.run_id] = Tracked(self._tracker, attempt, seconds_left(self._settings, attempt))
-
-    def _let_go(self, run_id: str, *, told: bool = False) -> None:
-        tracked = self._tracked.pop(run_id, None)
-        self._condemned.discard(run_id)
-        if tracked is not None and not told:
-            tracked.left()
+    async def _beat_while_draining(self) -> None:
+        if self._draining and self._detector.watches:  # there are no sweeps any more
+            await self._log.transact(self._worker.beat)
 
     async def _begin_again(self, run_id: str) -> Attempt | None:
         while True:
@@ -521,73 +495,6 @@ class Engine:
                 )
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
-
-    def _tell(self, ended: EndedRun, worked: float | None) -> None:
-        """Count an end that is stored, and tell whoever wants to know.
-
-        Args:
-            worked: seconds this process has worked on it; None when it has not.
-        """
-        metrics.runs_ended.labels(ended.status).inc()
-        if worked is not None:
-            metrics.run_seconds.observe(worked)
-        log.info(
-            "run_ended",
-            run_id=ended.run_id,
-            agent=ended.agent,
-            status=ended.status,
-            attempt=ended.attempt,
-            seconds=round(ended.seconds, 3),
-        )
-        for callback in self._on_ended:
-            try:
-                callback(ended)
-            except Exception:  # the run has ended, whatever its audience makes of it
-                log.exception("on_ended_failed", run_id=ended.run_id)
-
-    # Watching
-
-    async def _watch(self) -> None:
-        """Vouch for the runs that are worked on, and end those that the tracker condemns."""
-        last = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            now = self._clock.monotonic()
-            excused = now - last > WATCH_SECONDS + EXCUSED_SECONDS
-            last = now
-            try:
-                for tracked in tuple(self._tracked.values()):
-                    tracked.beat(excused=excused)
-                await self._carry_out(self._tracker.judge())
-                if self._draining and self._tracked:  # there are no sweeps any more
-                    await self._log.transact(self._worker.beat)
-            except Unavailable:
-                pass  # they are judged again
-            except Exception:
-                log.exception("watch_failed")
-
-    def _held_loop(self, run_id: str, where: str) -> None:
-        execution = self._active.get(run_id)
-        if execution is not None:
-            execution.held_loop(where)
-
-    async def _carry_out(self, verdicts: Sequence[Verdict]) -> None:
-        for verdict in verdicts:
-            run_id = verdict.execution_id
-            if run_id not in self._tracked:
-                continue  # another engine's of this process
-            execution = self._active.get(run_id)
-            if run_id not in self._condemned:
-                self._condemned.add(run_id)
-                log.warning("run_condemned", run_id=run_id, status=verdict.status, reason=verdict.reason)
-            if execution is not None:
-                execution.condemn(verdict.status, verdict.reason)
-            elif run_id not in self._claimed and run_id not in self._beginning:
-                # Tracked, and nobody works on it: its end was lost on the way.
-                self._condemned.discard(run_id)
-                failure = Failure(code=verdict.status, message=verdict.reason)
-                if not await self._end_outside(run_id, verdict.status, failure):
-                    self._let_go(run_id)
 
     # Repairing, tidying, and ending from outside
 
@@ -631,8 +538,7 @@ class Engine:
                 self._launch(run_id)
             elif progress == "closed":
                 log.error("run_without_end", run_id=run_id)
-                failure = Failure(code="died", message="The server lost this run's end.")
-                await self._end_outside(run_id, "died", failure)
+                await self._end_outside(run_id, "died", "The server lost this run's end.")
             elif not fresh:  # at the start DBOS itself carries on what is open
                 await self._durable.resume(run_id)
 
@@ -649,48 +555,9 @@ class Engine:
             return False
         return True
 
-    async def _end_outside(
-        self, run_id: str, status: RunStatus, failure: Failure | None, *, only: str | None = None
-    ) -> bool:
-        """End a run that no execution here ends.
-
-        Args:
-            only: the state it must be in; None for any.
-
-        Returns:
-            Whether it has ended by this.
-        """
-        event_id, timestamp = new_id("evt"), rfc3339(self._clock.now())
-        found: list[EndedRun] = []
-
-        def completed(row: Any, milliseconds: int) -> AgentCompleted:
-            found[:] = [
-                EndedRun(run_id, row.user_id, row.thread_id, row.agent, status, milliseconds / 1000, row.attempt)
-            ]
-            return AgentCompleted(
-                event_id=event_id,
-                thread_id=row.thread_id,
-                run_id=run_id,
-                user_id=row.user_id,
-                agent_name=row.agent,
-                timestamp=timestamp,
-                status=status,
-                final_response="",
-                error=failure,
-                duration_ms=milliseconds,
-            )
-
-        def work(tx: Transaction) -> RunStatus | None:
-            if only is not None:
-                state = select(runs.c.state).where(runs.c.id == run_id).with_for_update()
-                if tx.connection.execute(state).scalar() != only:
-                    return None
-            return end(tx, End(run_id, status, None, completed))
-
-        if await self._log.transact(work) is None:
-            return False
-        tracked = self._tracked.pop(run_id, None)
-        if tracked is not None:
-            tracked.ended(status, None if failure is None else failure.message)
-        self._tell(found[0], None)
-        return True
+    async def _end_outside(self, run_id: str, status: RunStatus, message: str) -> None:
+        """End a run that no execution here ends any more."""
+        ended = await self._ends.store(run_id, status, Failure(code=status, message=message))
+        self._detector.let_go(run_id, None if ended is None else status, message)
+        if ended is not None:
+            self._ends.tell(ended, None)

@@ -241,6 +241,12 @@ def note(tx: Transaction, notes: Sequence[Note]) -> None:
         )
 
 
+def is_queued(tx: Transaction, run_id: str) -> bool:
+    """Whether a run waits to begin; it stays so until the transaction is over."""
+    row = _state.one(tx.connection, {"run": run_id})
+    return row is not None and row.state == "queued"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """How a run ends. `attempt` is None for whoever ends it from outside."""

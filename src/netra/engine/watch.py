@@ -18,17 +18,16 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
-from netra.clock import Clock, rfc3339
+from netra.clock import Clock
 from netra.config import Settings
 from netra.errors import NetraError, Unavailable
-from netra.events import AgentCompleted, Failure, RunStatus
-from netra.ids import new_id
+from netra.events import Failure, RunStatus
 from netra.log import ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import approvals, micros, runs, workers
 
+from .ends import Ends
 from .interface import EndedRun
-from .runs import End, end
 from .workers import seen_at
 
 log = structlog.get_logger(__name__)
@@ -80,7 +79,7 @@ class Watch:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._log = log
+        self._ends = Ends(database, log, clock)
         self._clock = clock
         self._told = told
         self._watched: dict[str, _Watched] = {}
@@ -186,47 +185,26 @@ class Watch:
     async def _end(self, row: Any, status: RunStatus) -> list[EndedRun]:
         """End a run, unless it has moved on meanwhile."""
         sign, run_id = _sign(row), row.id
-        event_id, timestamp = new_id("evt"), rfc3339(self._clock.now())
         message = (
             "The server that worked on this died or stopped answering."
             if status == "died"
             else f"A run may take {self._settings.run_seconds:g} seconds."
         )
-        found: list[EndedRun] = []
 
-        def completed(row: Any, milliseconds: int) -> AgentCompleted:
-            found[:] = [
-                EndedRun(run_id, row.user_id, row.thread_id, row.agent, status, milliseconds / 1000, row.attempt)
-            ]
-            return AgentCompleted(
-                event_id=event_id,
-                thread_id=row.thread_id,
-                run_id=run_id,
-                user_id=row.user_id,
-                agent_name=row.agent,
-                timestamp=timestamp,
-                status=status,
-                final_response="",
-                error=Failure(code=status, message=message),
-                duration_ms=milliseconds,
-            )
-
-        def work(tx: Transaction) -> RunStatus | None:
-            found.clear()
+        def moved_on(tx: Transaction) -> bool:
             now = tx.connection.execute(
                 select(runs.c.attempt, runs.c.worker_id).where(runs.c.id == run_id).with_for_update()
             ).one_or_none()
             if now is None or (now.attempt, now.worker_id) != (sign.attempt, sign.worker_id):
-                return None
-            if status == "died" and seen_at(tx, now.worker_id) != sign.seen_at:
-                return None
-            return end(tx, End(run_id, status, None, completed))
+                return True
+            return status == "died" and seen_at(tx, now.worker_id) != sign.seen_at
 
-        if await self._log.transact(work) is None:
+        ended = await self._ends.store(run_id, status, Failure(code=status, message=message), unless=moved_on)
+        if ended is None:
             return []
         log.warning("run_ended_by_watch", run_id=run_id, status=status, worker_id=sign.worker_id)
         self._told(f"Ended {run_id} as {status}: {message}")
-        return list(found)
+        return [ended]
 
 
 def _sign(row: Any) -> _Sign:
