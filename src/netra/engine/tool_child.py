@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -23,13 +22,14 @@ NO_MEMORY = b'{"e": {"type": "MemoryError", "code": "out_of_memory", "message": 
 
 def main() -> None:
     """Do what the module says."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # uvloop leaves its ends of the pipes open here
     answer = os.dup(1)
     os.dup2(2, 1)
     line = sys.stdin.buffer.readline()
     if not line:
         return
     call: dict[str, Any] = json.loads(line)
-    _die_with(call["parent"])
+    _die_with(call["parent"], answer)
     sys.path[:] = call["path"]
     try:
         _limit_memory(call["memory_mb"])
@@ -67,19 +67,25 @@ def _limit_memory(megabytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def _die_with(parent: int) -> None:
-    """End when the server does, whatever ends it."""
+def _die_with(parent: int, answer: int) -> None:
+    """End when the server does, with everything this process has started, whatever ends the server."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    else:
-        threading.Thread(target=_end_with_input, daemon=True).start()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A guard in the same group reads the pipe that the server never writes to again: its end is the server's. It is
+    # nobody's child, so that a tool that waits for its own children does not find it.
+    if os.fork() == 0:
+        if os.fork() == 0:
+            for each in (answer, 1, 2):
+                os.close(each)
+            while os.read(0, 4096):
+                pass
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
+    os.wait()
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - what the tool starts must not read here
+        os.dup2(nothing.fileno(), 0)
     if os.getppid() != parent:  # it has ended meanwhile
         os._exit(1)
-
-
-def _end_with_input() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class ToolProcesses:
                 with contextlib.suppress(ConnectionError):  # it has died; its exit says how
                     await process.stdin.drain()
                 reply = await _read(process)
+                _kill(process)  # its guard and what it has left behind; its own exit is decided
                 code = await process.wait()
             finally:
                 _kill(process)

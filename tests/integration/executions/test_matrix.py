@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -234,10 +233,9 @@ def test_a_tool_that_dies_takes_nothing_else_with_it(start_server: Start, tmp_pa
     pids = _pids_in(tmp_path)
     server.kill9()
     deadline = time.monotonic() + 5
-    while _runs(pids[0]):
-        assert time.monotonic() < deadline, "the tool's process has outlived its server"
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline, "the tool's process, or what it started, has outlived its server"
         time.sleep(0.02)
-    os.kill(pids[1], signal.SIGKILL)  # what a tool starts, and leaves, is its own when no server is there to kill it
     server.start()
     scene.until(napping, "agent_started")
     with scene.account.client() as client:
