@@ -9,6 +9,7 @@ is the last few seconds. Nothing here knows of connections to the database or of
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -103,7 +104,7 @@ class UserSessionTracker:
         self._changes: dict[SessionID, _Change] = {}
         self._uses: dict[FeatureKey, _Use] = {}
         self._late: Counter[RunKey] = Counter()
-        self._writing = asyncio.Lock()
+        self._flushing: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -252,13 +253,21 @@ class UserSessionTracker:
     async def flush(self) -> None:
         """Write what is not written. What the database did not take is kept for the next time.
 
+        A caller that is cancelled leaves the writing to itself: what may have been stored is not written again.
+
         Raises:
             Unavailable: the database cannot be reached.
         """
+        if self._flushing is None or self._flushing.done():
+            # In a context of its own: it serves everybody, not the request that happens to ask.
+            self._flushing = asyncio.create_task(self._write_all(), name="user facts", context=contextvars.Context())
+            self._flushing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._flushing)
+
+    async def _write_all(self) -> None:
         self.sessions.expire()
-        async with self._writing:
-            while self._changes or self._uses or self._late:
-                await self._write_some()
+        while self._changes or self._uses or self._late:
+            await self._write_some()
 
     async def _write_some(self) -> None:
         changes = _first(self._changes, CHUNK)
@@ -280,7 +289,7 @@ class UserSessionTracker:
 
         try:
             await self._database.write(work)
-        except BaseException:
+        except Exception:
             self._put_back(changes, uses, late)
             raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import fields
@@ -216,6 +217,20 @@ async def test_nothing_is_lost_or_counted_twice_while_the_database_is_away(desk:
     await desk.database.start()
     seen = await desk.tracker.user(ada)
     assert (seen.messages, seen.runs, seen.runs_succeeded, seen.features) == (4, 4, 5, {"upload": 4})
+
+
+async def test_a_reader_who_goes_away_while_facts_are_written_makes_none_count_twice(desk: Desk) -> None:
+    (ada,) = await desk.sign_up("usr_ada")
+    for number in range(1, 6):
+        desk.run(ada, "thr_1")
+        reader = asyncio.create_task(desk.tracker.summary())
+        for _ in range(number):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait({reader})
+    await desk.restart()
+    seen = await desk.tracker.user(ada)
+    assert (seen.messages, seen.runs, seen.runs_succeeded) == (5, 5, 5)
 
 
 async def test_deleting_a_thread_ends_its_session(desk: Desk) -> None:
