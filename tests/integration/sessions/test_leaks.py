@@ -160,3 +160,23 @@ async def test_the_check_runs_by_itself(open_factory: Open, clock: ManualClock, 
                 while not leaks(logged):
                     await asyncio.sleep(0.02)
                 await connection.execute(text("SELECT 1"))
+
+
+@pytest.mark.spec("leaks.reported-once")
+async def test_a_query_that_cannot_be_interrupted_is_reported_once(
+    factory: RequestScopedSessionFactory, clock: ManualClock, logged: LogCapture
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def thinks(connection: Connection) -> str:
+        asked.set()
+        answer.wait(10)
+        return "done"
+
+    task = asyncio.create_task(factory.query(thinks))
+    await asyncio.to_thread(asked.wait)
+    clock.seconds += 61
+    assert [await factory.leaks.check() for _ in range(3)] == [1, 0, 0]
+    answer.set()
+    assert await task == "done"
+    assert len(leaks(logged)) == 1
