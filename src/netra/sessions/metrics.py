@@ -60,6 +60,10 @@ class BaseSessionMetrics(_Moments, kw_only=True, eq=False, gc=False):
 
     _last_activity_at = _Moments.last_activity_at  # the slot behind the property
 
+    def __post_init__(self) -> None:
+        # A caller may hand on a None of its own, whatever the annotation says.
+        self.created_at = self.created_at or _now()
+
     @property
     def last_activity(self) -> datetime:
         """`last_activity_at`, read-only: when something last happened. At least the creation did."""

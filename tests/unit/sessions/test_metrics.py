@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,14 @@ def test_positional_arguments_are_session_request_and_user() -> None:
     )
     assert (given.created_at, given.last_activity_at) == (LONG_AGO, LONG_AGO + timedelta(1))
     assert given.state is SessionState.IDLE
+
+
+@pytest.mark.parametrize("kind", [DatabaseSessionMetrics, SystemSessionMetrics])
+def test_a_time_given_as_none_is_now(kind: Any) -> None:
+    before = datetime.now(UTC)
+    found = kind(created_at=None, last_activity_at=None)
+    assert before <= found.created_at <= found.last_activity <= datetime.now(UTC)
+    assert found.to_dict()["created_at"] == found.created_at.isoformat()
 
 
 @pytest.mark.spec("session-metrics.fresh")
