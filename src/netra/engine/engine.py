@@ -46,6 +46,8 @@ TIDY_SECONDS = 60.0
 NOTE_SECONDS = 5.0
 """How often is written down what running runs have taken of their limits; a crash loses as much of it at most."""
 RETRY_SECONDS = 0.5
+RETIRE_SECONDS = 2.0
+"""How long a stopping server tries to say so in its worker's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +206,9 @@ class Engine:
             await self._ended.wait()
         await self._detector.stop()  # not before: what ends while the server drains is judged as ever
         await self._durable.stop()
-        with contextlib.suppress(Unavailable):
-            await self._log.transact(self._worker.retire)
+        with contextlib.suppress(Unavailable, TimeoutError):  # a worker that is not seen any more is as good
+            async with asyncio.timeout(RETIRE_SECONDS):
+                await self._log.transact(self._worker.retire)
         await self._ownership.release()
         self._owner = False
         self._threads.stop()

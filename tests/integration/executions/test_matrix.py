@@ -184,7 +184,7 @@ def watch(tmp_path: Path) -> Iterator[Watching]:
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str | None:
-    """The second database of the matrix's tests that run on both; None is SQLite in the server's data directory."""
+    """None is SQLite in the server's data directory. Asked for first, so that it outlives the server."""
     return None if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
@@ -279,7 +279,7 @@ def test_a_database_that_was_away_ends_nothing(start_server: Start, watch: Watch
 
 @pytest.mark.spec("death.one-terminal-state")
 @both_databases
-def test_a_server_killed_while_it_stores_ends_stores_each_once(start_server: Start, database: str | None) -> None:
+def test_a_server_killed_while_it_stores_ends_stores_each_once(database: str | None, start_server: Start) -> None:
     """Killed again and again at a random moment after the first of several ends."""
     seed = int(os.environ.get("NETRA_SEED", "1"))
     dice = random.Random(seed)
@@ -303,7 +303,7 @@ def test_a_server_killed_while_it_stores_ends_stores_each_once(start_server: Sta
 @pytest.mark.spec("death.other-process", "death.one-terminal-state")
 @both_databases
 def test_a_frozen_server_is_noticed_and_refused_when_it_thaws(
-    start_server: Start, watch: Watching, tmp_path: Path, database: str | None
+    database: str | None, start_server: Start, watch: Watching, tmp_path: Path
 ) -> None:
     server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
     scene = Scene(server)
@@ -349,7 +349,7 @@ def test_a_killed_server_goes_on_when_it_comes_back_in_time(
 @pytest.mark.spec("death.other-process", "death.one-terminal-state")
 @both_databases
 def test_a_killed_server_that_does_not_come_back_is_noticed(
-    start_server: Start, watch: Watching, tmp_path: Path, database: str | None
+    database: str | None, start_server: Start, watch: Watching, tmp_path: Path
 ) -> None:
     server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
     scene = Scene(server)
