@@ -1,0 +1,314 @@
+"""Whose attribute is read: the class of a receiver, as far as the code base says, and whether it has the attribute.
+
+The facts say where a value comes from (`Read.source`); here the names in it are followed to a class. The rules about
+attributes ask `Receivers`; it answers None wherever more than one class, or an unseen one, could be meant.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from .facts import MODULE, Function, Member, Read
+from .project import File, Project, Symbol
+
+_SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
+_MANAGERS = {
+    "with": ("contextmanager", "__enter__", frozenset({"ContextManager", "AbstractContextManager"})),
+    "awith": ("asynccontextmanager", "__aenter__", frozenset({"AsyncContextManager", "AbstractAsyncContextManager"})),
+}
+_KEEPING = frozenset({"cache", "lru_cache", "staticmethod", "classmethod", "override", "final", "deprecated"})
+"""Decorators that leave alone what a function returns."""
+_OF_CLASSES = frozenset({"cls", "mcs", "mcls", "metacls", "klass", "class_"})
+_ON_CLASSES = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
+"""Methods whose first parameter is the class, without a decorator that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The class of a value.
+
+    Args:
+        exact: the value was made by calling this very class, so no subclass can be meant.
+    """
+
+    symbol: Symbol
+    exact: bool = False
+
+
+class Receivers:
+    """Answers for one project; see the module. Get it with `receivers`, which keeps it."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._resolved: dict[tuple[str, int, str, str], Receiver | None] = {}
+        self._has: dict[tuple[str, int, str], bool | None] = {}
+        self._methods: dict[tuple[str, int], dict[str, Function]] = {}
+        self._children: dict[str, list[Symbol]] | None = None
+
+    def of(self, file: File, read: Read) -> Receiver | None:
+        """The class of what an attribute is read from; None when it is not known."""
+        kind, _, name = read.source.partition(":")
+        head = read.receiver.partition(".")[0] if kind in ("self", "attr") else ""
+        key = (file.path, read.function, read.source, head)
+        if key not in self._resolved:
+            self._resolved[key] = self._of(file, read.function, kind, name, head)
+        return self._resolved[key]
+
+    def lacks(self, receiver: Receiver, attribute: str) -> bool:
+        """Whether no object that the receiver can be has an attribute. False also when that cannot be known."""
+        if self.has(receiver.symbol, attribute) is not False:
+            return False
+        if receiver.exact:
+            return True
+        return all(self.has(each, attribute) is False for each in self.descendants(receiver.symbol))
+
+    def has(self, symbol: Symbol, attribute: str) -> bool | None:
+        """`Project.has`, remembered."""
+        assert symbol.file is not None
+        key = (symbol.file.path, symbol.index, attribute)
+        if key not in self._has:
+            self._has[key] = self._project.has(symbol, attribute)
+        return self._has[key]
+
+    def descendants(self, symbol: Symbol) -> list[Symbol]:
+        """Classes of the project that may inherit from a class. Found by the names of bases: too many, never too few,
+        but for a base that is an expression."""
+        if self._children is None:
+            self._children = _children(self._project)
+        found: dict[tuple[str, int], Symbol] = {}
+        waiting = [symbol.class_.name]
+        seen = set(waiting)
+        while waiting:
+            for each in self._children.get(waiting.pop(), ()):
+                assert each.file is not None
+                found[each.file.path, each.index] = each
+                if each.class_.name not in seen:
+                    seen.add(each.class_.name)
+                    waiting.append(each.class_.name)
+        assert symbol.file is not None
+        found.pop((symbol.file.path, symbol.index), None)
+        return [each for each in found.values() if self._inherits(each, symbol)]
+
+    def methods(self, symbol: Symbol) -> dict[str, Function]:
+        """The functions in the body of a class, by name; of several of one name the last."""
+        assert symbol.file is not None
+        key = (symbol.file.path, symbol.index)
+        if key not in self._methods:
+            for each in symbol.file.facts.functions:
+                if each.owner != MODULE:
+                    self._methods.setdefault((symbol.file.path, each.owner), {})[each.name] = each
+            self._methods.setdefault(key, {})
+        return self._methods[key]
+
+    def method(self, symbol: Symbol, name: str) -> tuple[Symbol, Function] | None:
+        """A method of a class or its known bases, with the class that has it."""
+        for each in self._project.ancestry(symbol).classes:
+            if (function := self.methods(each).get(name)) is not None:
+                return each, function
+        return None
+
+    def owner(self, file: File, function: int, head: str) -> Symbol | None:
+        """The class whose instance a name is, in a method or in a function within it."""
+        functions = file.facts.functions
+        methods = []
+        at = function
+        while at != MODULE:
+            row = functions[at]
+            named = [name for name, _, _ in row.parameters]
+            if head in named:
+                if named[0] != head or row.owner == MODULE or not _is_of_instances(row):
+                    return None
+                return Symbol("class", file, row.owner)
+            if row.owner != MODULE and _is_of_instances(row):
+                methods.append(row.owner)
+            at = row.outer
+        # A local name for self: clear when only one method is around.
+        return Symbol("class", file, methods[0]) if len(methods) == 1 else None
+
+    # How each kind of source is followed
+
+    def _of(self, file: File, function: int, kind: str, name: str, head: str) -> Receiver | None:
+        if kind == "self":
+            owner = self.owner(file, function, head)
+            return Receiver(owner) if owner is not None else None
+        if kind == "attr":
+            owner = self.owner(file, function, head)
+            return self._of_member(owner, name) if owner is not None else None
+        return self._of_source(file, function, kind, name)
+
+    def _of_source(self, file: File, function: int, kind: str, name: str) -> Receiver | None:
+        if kind == "ann":
+            return self._named(file, name, function)
+        if kind in ("call", "await"):
+            return self._called(file, name, function, awaited=kind == "await")
+        if kind in _MANAGERS:
+            return self._entered(file, name, function, kind)
+        return None
+
+    def _of_member(self, owner: Symbol, name: str) -> Receiver | None:
+        """What `self.name` is an instance of."""
+        for each in self._project.ancestry(owner).classes:
+            member = next((row for row in each.class_.members if row.name == name), None)
+            if member is not None:
+                break
+        else:
+            return None
+        kind, _, dotted = member.type.partition(":")
+        assert each.file is not None
+        if kind not in ("ann", "call") or self._is_given_elsewhere(owner, each, member):
+            return None
+        # Where it was assigned is a method of the class; what is imported only there is not known here.
+        found = self._of_source(each.file, each.class_.function, kind, dotted)
+        if found is None or (member.kind != "property" and self._may_describe(owner, member, found.symbol)):
+            return None
+        return found
+
+    def _is_given_elsewhere(self, owner: Symbol, holder: Symbol, member: Member) -> bool:
+        """Whether another class of the family gives the attribute a value of its own, of another origin."""
+        family = [*self._project.ancestry(owner).classes, *self.descendants(owner)]
+        for each in family:
+            for row in each.class_.members:
+                if row.name == member.name and row.type != member.type and each is not holder:
+                    return True
+        return not self._project.ancestry(owner).complete and member.kind in ("attribute", "field")
+
+    def _may_describe(self, owner: Symbol, member: Member, value: Symbol) -> bool:
+        """Whether what is in a class may be a descriptor, so that instances show something else."""
+        described = self.has(value, "__get__")
+        if member.kind in ("attribute", "field"):
+            return described is not False or not self._project.ancestry(owner).complete
+        return described is True
+
+    def _named(self, file: File, name: str, function: int) -> Receiver | None:
+        if not name or "[" in name:
+            return None
+        head = name.partition(".")[0]
+        row = file.facts.functions[function] if function != MODULE else None
+        # An annotation sees the names of the class body first.
+        inside = row is not None and row.owner != MODULE and file.facts.classes[row.owner].members
+        if inside and any(member.name == head for member in inside):
+            return None
+        symbol = self._project.lookup(file, name, function).symbol
+        return Receiver(symbol) if symbol.kind == "class" else None
+
+    def _called(self, file: File, name: str, function: int, *, awaited: bool) -> Receiver | None:
+        symbol = self._project.lookup(file, name, function).symbol
+        if symbol.kind == "class":
+            return Receiver(symbol, exact=True) if not awaited and self._makes_itself(symbol) else None
+        if symbol.kind == "function" and symbol.file is not None:
+            row = symbol.function
+            if row.is_async is not awaited or row.is_generator or not _keeps(row):
+                return None
+            return self._named(symbol.file, row.returns, symbol.index)
+        head, _, last = name.rpartition(".")
+        if not head:
+            return None
+        holder = self._project.lookup(file, head, function).symbol
+        if holder.kind != "class":
+            return None
+        found = self.method(holder, last)
+        if found is None:
+            return None
+        row = found[1]
+        if row.is_async is not awaited or row.is_generator or not _keeps(row) or _is_of_instances(row):
+            return None
+        return self._returned(holder, *found)
+
+    def _returned(self, holder: Symbol, defined: Symbol, row: Function) -> Receiver | None:
+        """What a method that was found on a class returns."""
+        if row.returns in _SELVES or (row.returns and row.parameters and row.returns == row.parameters[0][2]):
+            return Receiver(holder)
+        assert defined.file is not None
+        index = next(at for at, each in enumerate(defined.file.facts.functions) if each is row)
+        return self._named(defined.file, row.returns, index) if row.returns else None
+
+    def _entered(self, file: File, name: str, function: int, kind: str) -> Receiver | None:
+        """What `with name(…) as x` binds to x."""
+        decorator, enter, annotations = _MANAGERS[kind]
+        symbol = self._project.lookup(file, name, function).symbol
+        if symbol.kind == "class":
+            return self._enter(symbol, enter) if self._makes_itself(symbol) else None
+        if symbol.kind != "function" or symbol.file is None:
+            return None
+        row = symbol.function
+        outer, _, inner = row.returns.partition("[")
+        last = outer.rpartition(".")[2]
+        managed = [each.rpartition(".")[2] for each in row.decorators]
+        if decorator in managed and len(managed) == 1 and inner:
+            return self._named(symbol.file, inner.removesuffix("]"), symbol.index)
+        if managed:
+            return None
+        if last in annotations and inner:
+            return self._named(symbol.file, inner.removesuffix("]"), symbol.index)
+        made = self._called(file, name, function, awaited=False)
+        return self._enter(made.symbol, enter) if made is not None else None
+
+    def _enter(self, symbol: Symbol, enter: str) -> Receiver | None:
+        found = self.method(symbol, enter)
+        if found is None or found[1].is_async is not (enter == "__aenter__"):
+            return None
+        if not found[1].returns and found[1].makes == ["self"]:
+            return Receiver(symbol)
+        return self._returned(symbol, *found)
+
+    def _makes_itself(self, symbol: Symbol) -> bool:
+        """Whether calling a class gives an instance of it, for all one can see."""
+        above = self._project.ancestry(symbol)
+        if any(self.methods(each).get("__new__") is not None for each in above.classes):
+            return not any(
+                self.methods(each)["__new__"].makes for each in above.classes if "__new__" in self.methods(each)
+            )
+        return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.class_.decorators)
+
+    def _inherits(self, symbol: Symbol, base: Symbol) -> bool:
+        """Whether a class has another above it; True as well when not all above it is known."""
+        above = self._project.ancestry(symbol)
+        if any(each.file is base.file and each.index == base.index for each in above.classes):
+            return True
+        return not above.complete
+
+
+_KNOWN: WeakKeyDictionary[Project, Receivers] = WeakKeyDictionary()
+
+
+def receivers(project: Project) -> Receivers:
+    """The one `Receivers` of a project."""
+    found = _KNOWN.get(project)
+    if found is None:
+        found = _KNOWN[project] = Receivers(project)
+    return found
+
+
+def _is_of_instances(row: Function) -> bool:
+    """Whether a method's first parameter is an instance."""
+    if row.name in _ON_CLASSES or not row.parameters or row.parameters[0][0] in _OF_CLASSES:
+        return False
+    if row.parameters[0][1] in ("*", "**"):
+        return False
+    plain = [each.rpartition(".")[2] for each in row.decorators]
+    if "staticmethod" in plain or "classmethod" in plain or "abstractclassmethod" in plain:
+        return False
+    return not plain or row.parameters[0][0] == "self"
+
+
+def _keeps(row: Function) -> bool:
+    return all(each.rpartition(".")[2] in _KEEPING for each in row.decorators)
+
+
+def _children(project: Project) -> dict[str, list[Symbol]]:
+    """Classes by the last names of their bases, with the names that imports and aliases give them undone."""
+    found: dict[str, list[Symbol]] = defaultdict(list)
+    for symbol in project.classes():
+        assert symbol.file is not None
+        for base in symbol.class_.bases:
+            name = base.rpartition(".")[2]
+            found[name].append(symbol)
+            for bound in symbol.file.names.get(name, ()) if name == base else ():
+                if bound.kind == "import" and (taken := symbol.file.facts.imports[bound.index].name) != name:
+                    found[taken].append(symbol)
+                elif bound.kind == "value":
+                    value = symbol.file.facts.assignments[bound.index].value
+                    found[value.rpartition(".")[2]].append(symbol)
+    return dict(found)

@@ -1,0 +1,180 @@
+"""Attributes that are read and that no class of the receiver has (SSOT301 to SSOT303).
+
+The three share one pass over the reads of a project. A read in an `except` or `finally` block is SSOT303: it fails only
+when something else has failed, hides that, and no test runs it. Elsewhere it is SSOT302 when a class of the same name
+in another module has the attribute, and SSOT301 otherwise.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from weakref import WeakKeyDictionary
+
+from netra.compliance.config import Config
+from netra.compliance.facts import MODULE, Read
+from netra.compliance.project import File, Project, Symbol
+from netra.compliance.receivers import Receiver, Receivers, receivers
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+_MOST_NAMED = 8
+"""Members that are named in a detail."""
+
+
+def _missing(project: Project) -> list[Finding]:
+    """The findings of all three rules."""
+    found = _FOUND.get(project)
+    if found is None:
+        found = _FOUND[project] = list(_look(project))
+    return found
+
+
+_FOUND: WeakKeyDictionary[Project, list[Finding]] = WeakKeyDictionary()
+
+
+def _look(project: Project) -> Iterable[Finding]:
+    known = receivers(project)
+    twins: dict[str, list[Symbol]] | None = None
+    for file in project.files:
+        for read in file.facts.reads:
+            receiver = known.of(file, read)
+            if receiver is None or not known.lacks(receiver, read.attribute):
+                continue
+            if _may_be_mixed_in(known, receiver):
+                continue
+            if twins is None:
+                twins = defaultdict(list)
+                for each in project.classes():
+                    twins[each.class_.name].append(each)
+            yield _finding(project, known, file, read, receiver, twins)
+
+
+def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
+    """Whether a class is made to be inherited from, so that classes that are not seen may have what it reads."""
+    if receiver.exact:
+        return False
+    row = receiver.symbol.class_
+    if "mixin" in row.name.lower() or any(
+        base.rpartition(".")[2] in ("ABC", "Protocol") or "mixin" in base.lower() for base in row.bases
+    ):
+        return True
+    if any(keyword.startswith("metaclass=") for keyword in row.keywords):
+        return True
+    methods = known.methods(receiver.symbol).values()
+    return any(
+        each.stub == "not implemented"
+        or any(name.rpartition(".")[2].startswith("abstract") for name in each.decorators)
+        for each in methods
+    )
+
+
+def _finding(
+    project: Project, known: Receivers, file: File, read: Read, receiver: Receiver, twins: dict[str, list[Symbol]]
+) -> Finding:
+    symbol = receiver.symbol
+    assert symbol.file is not None
+    name, attribute = symbol.class_.name, read.attribute
+    others = [
+        each
+        for each in twins[name]
+        if each.file is not symbol.file
+        and each.class_.function == MODULE
+        and known.has(each, attribute) is True
+        and _own(project, each, attribute)
+    ]
+    others.sort(key=lambda each: each.qualified)
+    where = file.facts.functions[read.function].qualname if read.function != MODULE else ""
+    held = f"`{read.receiver}` is {symbol.qualified}"
+    details = [_has(project, symbol)]
+    related = [_place(symbol, f"{symbol.qualified}, which is held here")]
+    if others:
+        theirs = others[0]
+        message = f"`{read.receiver}.{attribute}` does not exist: {held}; `{attribute}` is on {theirs.qualified}"
+        if len(others) > 1:
+            message += f" and {len(others) - 1} other{'s' if len(others) > 2 else ''} of that name"
+        details += [_has(project, each) for each in others]
+        related += [
+            Place(each.file.path, each.class_.line, f"{each.qualified} has `{attribute}`")
+            for each in others
+            if each.file
+        ]
+        hint = f"Hold the {name} that the code means, or read what {symbol.qualified} has{_meant(project, symbol, attribute)}."
+        rule, severity = "SSOT302", Severity.ERROR
+    else:
+        message = f"`{read.receiver}.{attribute}` does not exist: {held}, and neither it nor a base class has it"
+        hint = f"Read what the class has{_meant(project, symbol, attribute)}, or define `{attribute}` there."
+        rule, severity = "SSOT301", Severity.ERROR
+    if read.error_path:
+        rule = "SSOT303"
+        details.append(
+            "It stands where an error is handled: the AttributeError takes the place of the error it handles."
+        )
+    return Finding(
+        rule,
+        severity,
+        Place(file.path, read.line, where),
+        message,
+        (f"{file.module}.{where}" if where else file.module, symbol.qualified, attribute),
+        tuple(related),
+        (file.path,),
+        None,
+        tuple(details),
+        hint,
+    )
+
+
+def _place(symbol: Symbol, note: str) -> Place:
+    assert symbol.file is not None
+    return Place(symbol.file.path, symbol.class_.line, note)
+
+
+def _own(project: Project, symbol: Symbol, attribute: str) -> bool:
+    """Whether a class or a known base defines an attribute (and not only `object`)."""
+    return attribute in project.members(symbol)
+
+
+def _has(project: Project, symbol: Symbol) -> str:
+    names = [name for name in project.members(symbol) if not name.startswith("__")]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{symbol.qualified} has {', '.join(names[:_MOST_NAMED]) or 'nothing'}{more}"
+
+
+def _meant(project: Project, symbol: Symbol, attribute: str) -> str:
+    near = difflib.get_close_matches(attribute, list(project.members(symbol)), 1, 0.6)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:
+    def find(project: Project, config: Config) -> Iterable[Finding]:
+        return [each for each in _missing(project) if each.rule == rule]
+
+    return find
+
+
+RULES = (
+    Rule(
+        "SSOT301",
+        "missing-attribute",
+        Severity.ERROR,
+        "An attribute is read that neither the receiver's class nor any class above it has.",
+        _only("SSOT301"),
+        exposure="reads",
+    ),
+    Rule(
+        "SSOT302",
+        "wrong-twin-attribute",
+        Severity.ERROR,
+        "An attribute is read that the receiver's class lacks and a class of the same name in another module has.",
+        _only("SSOT302"),
+        exposure="reads",
+    ),
+    Rule(
+        "SSOT303",
+        "missing-in-error-path",
+        Severity.ERROR,
+        "A missing attribute is read in an `except` or `finally` block, where it hides the error that is handled.",
+        _only("SSOT303"),
+        exposure="reads",
+    ),
+)
