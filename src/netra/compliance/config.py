@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from .contracts import Depends, Forbidden, Independent, Layers, read
 
 ScopeName = Literal["core", "tests", "scripts"]
 SCOPES: tuple[ScopeName, ...] = ("core", "tests", "scripts")
@@ -32,37 +34,6 @@ class Factory:
     class_: str
     factories: tuple[str, ...]
     allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """Modules, the highest first; each may import those below it. Names on one line (`a | b`) are independent."""
-
-    name: str
-    layers: tuple[tuple[str, ...], ...]
-    containers: tuple[str, ...] = ()
-    exhaustive: bool = False
-    ignore: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Forbidden:
-    """`source` may not import `target`, directly or (unless `direct_only`) through others."""
-
-    name: str
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    direct_only: bool = False
-    ignore: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Independent:
-    """None of these modules imports another of them."""
-
-    name: str
-    modules: tuple[str, ...]
-    ignore: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +76,7 @@ class Config:
     layers: tuple[Layers, ...] = ()
     forbidden: tuple[Forbidden, ...] = ()
     independent: tuple[Independent, ...] = ()
+    depends: tuple[Depends, ...] = ()
     allow_duplicate: tuple[Allowed, ...] = ()
     real_services: tuple[str, ...] = ()
     """Patterns of paths where mocks are errors."""
@@ -123,13 +95,24 @@ def load(root: Path) -> Config:
     """
     path = root / "pyproject.toml"
     if not path.is_file():
-        return Config()
+        return _with_contracts(Config(), root, {})
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path.name} cannot be read: {error}") from error
     tool = document.get("tool", {})
-    return parse(tool.get("ssot", {}) if isinstance(tool, dict) else {})
+    return _with_contracts(parse(tool.get("ssot", {}) if isinstance(tool, dict) else {}), root, document)
+
+
+def _with_contracts(config: Config, root: Path, document: dict[str, Any]) -> Config:
+    found = read(root, document)
+    return replace(
+        config,
+        layers=config.layers + found.layers,
+        forbidden=config.forbidden + found.forbidden,
+        independent=config.independent + found.independent,
+        depends=config.depends + found.depends,
+    )
 
 
 def parse(table: dict[str, Any]) -> Config:
@@ -257,6 +240,7 @@ def _pairs(where: str, value: Any) -> tuple[tuple[str, str], ...]:
 
 def _layers(where: str, value: Any) -> tuple[Layers, ...]:
     keys = {key: key for key in ("name", "layers", "containers", "exhaustive", "ignore")}
+    keys["exhaustive-ignore"] = "exhaustive_ignore"
     return tuple(
         Layers(
             _string(where, row.get("name", "layers")),
@@ -264,6 +248,7 @@ def _layers(where: str, value: Any) -> tuple[Layers, ...]:
             _strings(where, row.get("containers", [])),
             bool(row.get("exhaustive", False)),
             _pairs(where, row.get("ignore", [])),
+            _strings(where, row.get("exhaustive_ignore", [])),
         )
         for row in _rows(where, value, keys, ("layers",))
     )
@@ -292,6 +277,14 @@ def _independent(where: str, value: Any) -> tuple[Independent, ...]:
             _pairs(where, row.get("ignore", [])),
         )
         for row in _rows(where, value, keys, ("modules",))
+    )
+
+
+def _depends(where: str, value: Any) -> tuple[Depends, ...]:
+    rows = _rows(where, value, {"module": "module", "on": "on"}, ("module", "on"))
+    declared = tuple(_string(where, row["module"]) for row in rows)
+    return tuple(
+        Depends(module, _strings(where, row["on"]), declared) for module, row in zip(declared, rows, strict=True)
     )
 
 
@@ -330,5 +323,6 @@ _READ: dict[str, Any] = {
     "layers": _layers,
     "forbidden": _forbidden,
     "independent": _independent,
+    "depends": _depends,
     "allow_duplicate": _allowed,
 }
