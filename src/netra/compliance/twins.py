@@ -1,0 +1,448 @@
+"""Families of twins: public classes of one name that several modules of one deployable define.
+
+`families` leaves out what shares a name on purpose and says of each family how its members differ, who uses which, and
+which is most likely the one that should stay. The rules about twins, and whoever has to know that a class has a twin,
+ask here. How a family is judged is explained in docs/rules/SSOT101.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from itertools import combinations
+from weakref import WeakKeyDictionary
+
+from .config import Config
+from .facts import MODULE, Class, How, Member
+from .naming import is_foreign, is_specific, stems, version, without_variant
+from .project import File, Project, Symbol
+
+MOST_TWINS = 25
+"""Definitions of one name; more are a convention (`Command`, `Config`), not a concept."""
+_UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
+_ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "TextChoices", "IntegerChoices", "Choices"})
+_RECORDS = frozenset(
+    {
+        "object", "ABC", "Generic", "Protocol", "BaseModel", "Base", "DeclarativeBase", "Model", "SQLModel", "Schema",
+        "Struct", "NamedTuple", "TypedDict", "dict", "list", "tuple", "set", "str", "int", "float", "RootModel",
+        "GenericModel", "BaseSettings", "Serializer", "ModelSerializer", "Document", "Exception", "BaseException",
+        "ValueError", "RuntimeError", "TypeError", "KeyError", "AttributeError", "LookupError", "OSError", "IOError",
+        "Warning", "UserWarning", "NotImplementedError", "ImportError", *_ENUMS,
+    }
+)  # fmt: skip
+"""Bases that only say what kind of thing a class is, not which interface it implements."""
+
+
+LIKENESS = 0.3
+"""Common member names of all, from which on two classes look like the same thing."""
+WORD_LIKENESS = 0.5
+"""The same of the words in the names."""
+_LAYERS = {
+    "enum": _ENUMS,
+    "table": frozenset({"DeclarativeBase", "Base", "Model", "SQLModel", "Document"}),
+    "schema": frozenset({"Schema", "SQLAlchemyAutoSchema", "SQLAlchemySchema", "Serializer", "ModelSerializer"}),
+    "form": frozenset({"Form", "ModelForm", "FlaskForm"}),
+    "graph": frozenset({"ObjectType", "InputObjectType", "GrapheneObjectType", "SQLAlchemyObjectType"}),
+    "dict": frozenset({"TypedDict"}),
+    "exception": frozenset({"Exception", "BaseException"}),
+}
+
+
+class Nearness(IntEnum):
+    """How easily somebody who means one definition gets the other."""
+
+    APART = 0
+    """Each is used in a part of the program that never sees the other."""
+    TREE = 1
+    """Below one package, both are used."""
+    PACKAGE = 2
+    """In one package, both are used."""
+    FILE = 3
+    """In one file, both are used."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Twin:
+    """One definition of a family.
+
+    Args:
+        users: files that take it from another module, by path.
+    """
+
+    symbol: Symbol
+    users: tuple[str, ...]
+
+    @property
+    def row(self) -> Class:
+        """Its facts."""
+        return self.symbol.class_
+
+    @property
+    def file(self) -> File:
+        """Where it is."""
+        assert self.symbol.file is not None
+        return self.symbol.file
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """All definitions of one name that can be taken for each other, the canonical one first, then by path.
+
+    Args:
+        alike: whether their members say that they are meant for the same thing.
+        nearness: of the nearest two.
+        configured: whether the configuration says which is canonical.
+        homonyms: definitions of the same name that have nothing in common with these.
+    """
+
+    name: str
+    twins: tuple[Twin, ...]
+    alike: bool
+    nearness: Nearness
+    configured: bool
+    several_deployables: bool
+    homonyms: tuple[Twin, ...] = ()
+
+    @property
+    def canonical(self) -> Twin:
+        """The one to keep: as configured, else the one most files use, then the one with most members."""
+        return self.twins[0]
+
+    @property
+    def is_specific(self) -> bool:
+        """Whether a second thing of this name is hardly an accident."""
+        return is_specific(self.name)
+
+    @property
+    def is_enum(self) -> bool:
+        """Whether all are enumerations."""
+        return all(_has_base(each.row, _ENUMS) for each in self.twins)
+
+    @cached_property
+    def identical(self) -> bool:
+        """Whether all are copies, but for docstrings and comments."""
+        return len({each.row.digest for each in self.twins}) == 1
+
+    @cached_property
+    def likeness(self) -> float:
+        """Of the canonical one and the one least like it: common member names of all their names."""
+        return min(_jaccard(own(self.canonical.row), own(each.row)) for each in self.twins[1:])
+
+
+_known: WeakKeyDictionary[Project, tuple[Config, list[Family]]] = WeakKeyDictionary()
+
+
+def families(project: Project, config: Config) -> list[Family]:
+    """Every family of a project, by name; found once and kept as long as the project is."""
+    known = _known.get(project)
+    if known is None or known[0] != config:
+        known = _known[project] = (config, _find(project, config))
+    return known[1]
+
+
+def own(row: Class) -> dict[str, Member]:
+    """What a class itself declares, without names that every class may have."""
+    return {each.name: each for each in row.members if not (each.name.startswith("__") and each.name.endswith("__"))}
+
+
+def _words(row: Class) -> frozenset[str]:
+    return frozenset().union(*(stems(name) for name in own(row)))
+
+
+def _jaccard(one: Iterable[str], other: Iterable[str]) -> float:
+    left, right = set(one), set(other)
+    if not left and not right:
+        return 1.0
+    return len(left & right) / len(left | right)
+
+
+def _find(project: Project, config: Config) -> list[Family]:
+    allowed = {each.name for each in config.allow_duplicate}
+    by_name: dict[str, list[Symbol]] = defaultdict(list)
+    for file in project.files:
+        if file.scope != "core" or is_foreign(file.path):
+            continue
+        seen: dict[str, Symbol] = {}
+        for index, row in enumerate(file.facts.classes):
+            if row.outer != MODULE or row.function != MODULE or row.how & _UNUSUAL or row.name.startswith("_"):
+                continue
+            seen[row.name] = Symbol("class", file, index, how=row.how, line=row.line)
+        for name, symbol in seen.items():
+            by_name[name].append(symbol)
+    groups = {
+        name: kept
+        for name, symbols in by_name.items()
+        if len(symbols) > 1 and name not in allowed and len(kept := _meant_as_one(project, name, symbols)) > 1
+    }
+    if not groups:
+        return []
+    users = _users(project, set(groups))
+    deployables = _Deployables(project)
+    found = []
+    for name, symbols in sorted(groups.items()):
+        twins = [Twin(each, tuple(sorted(users.get(_key(each), ())))) for each in symbols]
+        found.extend(_split(project, config, deployables, name, twins))
+    return found
+
+
+def _key(symbol: Symbol) -> tuple[str, int]:
+    assert symbol.file is not None
+    return symbol.file.path, symbol.index
+
+
+def _path(symbol: Symbol) -> str:
+    assert symbol.file is not None
+    return symbol.file.path
+
+
+# Which definitions of a name are meant for the same thing
+
+
+def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Symbol]:
+    """Those of one name that have no reason to share it."""
+    symbols = [each for each in symbols if not _is_protocol(each) and not _is_override(project, name, each)]
+    if len(symbols) > 1:
+        symbols = _without_versions(symbols)
+    if len(symbols) < 2:
+        return []
+    symbols = _without_implementations(project, symbols)
+    places: dict[str, Symbol] = {}
+    for each in symbols:
+        places.setdefault(without_variant(_path(each)), each)
+    symbols = list(places.values())
+    return symbols if 2 <= len(symbols) <= MOST_TWINS else []
+
+
+def _is_protocol(symbol: Symbol) -> bool:
+    return any(base.rpartition(".")[2] == "Protocol" for base in symbol.class_.bases)
+
+
+def _is_override(project: Project, name: str, symbol: Symbol) -> bool:
+    """It inherits from a class of its own name: it adds to that one and stands in for it on purpose."""
+    if any(base.rpartition(".")[2] == name for base in symbol.class_.bases):
+        return True
+    row, file = symbol.class_, symbol.file
+    aliases = {each.bound for each in file.facts.imports if each.name == name} if file is not None else set()
+    if any(base in aliases for base in row.bases):
+        return True
+    return any(each.class_.name == name for each in project.ancestry(symbol).classes[1:])
+
+
+def _without_versions(symbols: list[Symbol]) -> list[Symbol]:
+    """Those of the version of which there are most; each version of an interface has its own."""
+    by_version: dict[tuple[str, ...], list[Symbol]] = defaultdict(list)
+    for each in symbols:
+        by_version[version(_path(each))].append(each)
+    return max(by_version.values(), key=lambda each: (len(each), -len(version(_path(each[0])))))
+
+
+def _without_implementations(project: Project, symbols: list[Symbol]) -> list[Symbol]:
+    """Leaves out classes that share a base which is an interface, but for one of each."""
+    by_base: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for at, symbol in enumerate(symbols):
+        for base in _interfaces(project, symbol):
+            by_base[base].append(at)
+    dropped: set[int] = set()
+    for members in by_base.values():
+        dropped.update(members[1:])
+    return [each for at, each in enumerate(symbols) if at not in dropped]
+
+
+def _interfaces(project: Project, symbol: Symbol) -> set[tuple[str, str]]:
+    """What a class inherits from that says which interface it implements."""
+    file = symbol.file
+    assert file is not None
+    found: set[tuple[str, str]] = set()
+    members = own(symbol.class_)
+    for above in project.ancestry(symbol).classes:
+        assert above.file is not None
+        row = above.class_
+        if above is not symbol and _key(above) != _key(symbol):
+            theirs = own(row)
+            records = all(base.rpartition(".")[2] in _RECORDS for base in row.bases) and bool(row.bases)
+            # A base that only collects what all records have is none: nothing of it is implemented anew.
+            if not (records and not any(name in members for name in theirs)):
+                found.add((above.file.module, row.qualname))
+        for base in row.bases:
+            last = base.rpartition(".")[2]
+            if base == "?" or last in _RECORDS:
+                continue
+            reached = project.lookup(above.file, base, row.function).symbol
+            if reached.kind != "class":
+                found.add(("", last))
+    return found
+
+
+# Who uses which
+
+
+def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]:
+    """Files that take a class of one of these names from another module; packages that only pass it on are none."""
+    found: dict[tuple[str, int], set[str]] = defaultdict(set)
+
+    def used(symbol: Symbol, file: File) -> None:
+        if symbol.kind == "class" and symbol.file is not file and symbol.class_.name in names:
+            found[_key(symbol)].add(file.path)
+
+    for file in project.files:
+        facts = file.facts
+        passes_on = file.is_package and not facts.classes and not facts.functions
+        for row in facts.imports:
+            if row.name in names and not passes_on:
+                used(project.imported(file, row).symbol, file)
+        dotted = {each.name for each in facts.calls if "." in each.name}
+        dotted.update(base for each in facts.classes for base in each.bases if "." in base)
+        for name in dotted:
+            if name.rpartition(".")[2] in names:
+                used(project.lookup(file, name).symbol, file)
+    return found
+
+
+class _Deployables:
+    """Which top packages are deployed together: those that import each other, unless services are configured."""
+
+    def __init__(self, project: Project) -> None:
+        self._parent: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+        wanted: dict[tuple[tuple[str, str, str], str], tuple[File, str]] = {}
+        tops = project.tops
+        for file in project.files:
+            own_ = _deployable(file)
+            for row in file.facts.imports:
+                top = row.module.partition(".")[0]
+                if not row.level and top in tops and top != file.module.partition(".")[0]:
+                    wanted.setdefault((own_, top), (file, row.module))
+        for (own_, _), (file, module) in wanted.items():
+            reached = project.module(file, module)
+            if reached.file is not None and not file.service and not reached.file.service:
+                self._parent[self._root(own_)] = self._root(_deployable(reached.file))
+
+    def of(self, file: File) -> tuple[str, str, str]:
+        """What a file is deployed with."""
+        return self._root(_deployable(file))
+
+    def _root(self, key: tuple[str, str, str]) -> tuple[str, str, str]:
+        while (parent := self._parent.get(key, key)) != key:
+            key = parent
+        return key
+
+
+def _deployable(file: File) -> tuple[str, str, str]:
+    if file.service:
+        return file.service, "", ""
+    return "", file.package_root, file.module.partition(".")[0]
+
+
+# Families
+
+
+def _split(
+    project: Project, config: Config, deployables: _Deployables, name: str, twins: list[Twin]
+) -> Iterable[Family]:
+    """The families of one name: one for each deployable with two definitions, and one across deployables."""
+    by_deployable: dict[tuple[str, str, str], list[Twin]] = defaultdict(list)
+    for twin in twins:
+        by_deployable[deployables.of(twin.file)].append(twin)
+    for group in by_deployable.values():
+        if len(group) > 1:
+            yield from _families(config, name, group, several=False)
+    if len(by_deployable) > 1:
+        first = [min(group, key=_rank) for group in by_deployable.values()]
+        yield from _families(config, name, first, several=True)
+
+
+def _rank(twin: Twin) -> tuple[int, int, int, int, str]:
+    path = twin.file.path
+    return bool(version(path)), -len(twin.users), -len(own(twin.row)), path.count("/"), path
+
+
+def _families(config: Config, name: str, twins: list[Twin], *, several: bool) -> Iterable[Family]:
+    """Those that are alike, each group for itself; all together when none are."""
+    groups: list[list[Twin]] = []
+    for twin in twins:
+        joined = [twin]
+        for group in [each for each in groups if any(_are_alike(name, twin, other) for other in each)]:
+            joined = [*group, *joined]
+            groups.remove(group)
+        groups.append(joined)
+    alike = [group for group in groups if len(group) > 1]
+    if not alike:
+        yield _family(config, name, twins, (), several=several, alike=False)
+    for group in alike:
+        others = [each for each in twins if each not in group]
+        yield _family(config, name, group, others, several=several, alike=True)
+
+
+def _family(
+    config: Config, name: str, twins: list[Twin], others: Iterable[Twin], *, several: bool, alike: bool
+) -> Family:
+    chosen = {each.path for each in config.canonical if each.name == name}
+    configured = [each for each in twins if each.file.module in chosen or f"{each.file.module}.{name}" in chosen]
+    first = configured[0] if configured else min(twins, key=_rank)
+    rest = sorted((each for each in twins if each is not first), key=lambda each: each.file.path)
+    nearness = Nearness.APART if several else max(_nearness(*pair) for pair in combinations(twins, 2))
+    return Family(name, (first, *rest), alike, nearness, bool(configured), several, tuple(others))
+
+
+def _are_alike(name: str, one: Twin, other: Twin) -> bool:
+    """Whether two definitions look as if they were meant for the same thing."""
+    if one.row.digest == other.row.digest:
+        return True
+    if _layer(one.row) != _layer(other.row):
+        return False
+    ours, theirs = own(one.row), own(other.row)
+    common = ours.keys() & theirs.keys()
+    if len(common) >= 2 and _jaccard(ours, theirs) >= LIKENESS:
+        return True
+    our_words, their_words = _words(one.row), _words(other.row)
+    return is_specific(name) and len(our_words & their_words) >= 3 and _jaccard(our_words, their_words) >= WORD_LIKENESS
+
+
+def _layer(row: Class) -> str:
+    """What kind of thing a class is: a table, a schema of what is sent and the like may share a name on purpose."""
+    if any(each.name == "__tablename__" for each in row.members):
+        return "table"
+    lasts = {base.rpartition(".")[2] for base in row.bases}
+    for layer, bases in _LAYERS.items():
+        if lasts & bases:
+            return layer
+    if any(each.rpartition(".")[0] in ("strawberry", "graphene") for each in row.decorators):
+        return "graph"
+    return "plain"
+
+
+def _has_base(row: Class, names: frozenset[str]) -> bool:
+    return any(base.rpartition(".")[2] in names for base in row.bases)
+
+
+def _nearness(one: Twin, other: Twin) -> Nearness:
+    ours = {one.file.path, *one.users}
+    theirs = {other.file.path, *other.users}
+    if not ours.isdisjoint(theirs):
+        return Nearness.FILE
+    if not {_directory(each) for each in ours}.isdisjoint({_directory(each) for each in theirs}):
+        return Nearness.PACKAGE
+    depth = len(_common(_directory(one.file.path).split("/"), _directory(other.file.path).split("/")))
+    # One level below what both definitions have in common, the parts of the program begin.
+    if not {_part(each, depth) for each in ours}.isdisjoint({_part(each, depth) for each in theirs}):
+        return Nearness.TREE
+    return Nearness.APART
+
+
+def _common(one: list[str], other: list[str]) -> list[str]:
+    shared = []
+    for ours, theirs in zip(one, other, strict=False):
+        if ours != theirs:
+            break
+        shared.append(ours)
+    return shared
+
+
+def _part(path: str, depth: int) -> tuple[str, ...]:
+    return tuple(path.split("/")[: depth + 1])
+
+
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0]
