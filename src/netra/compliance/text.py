@@ -9,13 +9,18 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from zlib import crc32
 
 from .facts import SKETCH, SKETCH_LINES, Suppression
 
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _SUPPRESSION = re.compile(r"#\s*ssot:\s*allow\[([^\]]*)\]\s*(.*)$")
+
+
+def content_key(data: bytes) -> bytes:
+    """Names a content: equal for equal bytes only."""
+    return sha256(data, usedforsecurity=False).digest()[:16]
 
 
 def decode(data: bytes) -> str:
