@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from netra.cli import main
+import sys
 
-__all__ = ["main"]
+CHECKER = ("check", "ssot")
+"""Commands that start without the server and its settings."""
+
+
+def main() -> None:
+    """Run the command named in `sys.argv`."""
+    if sys.argv[1:2] and sys.argv[1] in CHECKER:
+        from netra.compliance.command import main as run
+    else:
+        from netra.cli import main as run
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -14,8 +14,9 @@ from pathlib import Path
 from .config import Config, ConfigError, ScopeName
 from .extract import extract
 from .facts import FileFacts, Trouble
+from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
 from .project import File, Project
-from .rule import Finding, Place, Rule, Severity, table
+from .rule import Finding, Rule, Severity, table
 from .score import Score, score
 from .walk import Tree, find
 
@@ -38,6 +39,7 @@ class Report:
 
     root: Path
     config: Config
+    tree: Tree
     project: Project
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
@@ -65,6 +67,27 @@ def run(
         ConfigError: an unknown rule is selected.
     """
     seconds: dict[str, float] = {}
+    rules = selected(config)
+    started = time.perf_counter()
+    tree = find(root, paths, exclude=config.exclude)
+    seconds["find files"] = time.perf_counter() - started
+    started = time.perf_counter()
+    read = list((facts or read_all)(tree, progress))
+    seconds["read files"] = time.perf_counter() - started
+    return judge(tree, read, config, rules, seconds=seconds, progress=progress)
+
+
+def judge(
+    tree: Tree,
+    read: Iterable[tuple[str, FileFacts]],
+    config: Config,
+    rules: Sequence[Rule],
+    *,
+    seconds: dict[str, float] | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> Report:
+    """Join the facts of a tree's files and ask the rules. What it is given decides what it says, nothing else."""
+    seconds = {} if seconds is None else seconds
     started = time.perf_counter()
 
     def lap(phase: str) -> None:
@@ -73,11 +96,6 @@ def run(
         seconds[phase] = now - started
         started = now
 
-    rules = selected(config)
-    tree = find(root, paths, exclude=config.exclude)
-    lap("find files")
-    read = list((facts or read_all)(tree, progress))
-    lap("read files")
     project = Project(read, tree.others, config.source_roots)
     for file in project.files:
         file.scope = scope_of(file, config)
@@ -92,17 +110,21 @@ def run(
             found.append(replace(finding, severity=Severity(severity)) if severity else finding)
         seconds[f"rule {rule.id}"] = time.perf_counter() - began
     lap("apply rules")
-    kept, suppressed = _allow(project, config, found)
+    kept, suppressed, used = _allow(project, config, found)
+    chosen = {rule.id: rule for rule in rules}
+    if UNUSED in chosen:
+        kept += unused_suppressions(tree.root, project, chosen, used)
     lap("allow")
     kept.sort(key=lambda each: (each.place.path, each.place.line, each.rule, each.fingerprint))
     return Report(
         tree.root,
         config,
+        tree,
         project,
         tuple(kept),
         tuple(suppressed),
-        rules,
-        score(project, kept, config),
+        tuple(rules),
+        score(project, [each for each in kept if each.rule not in HOUSEKEEPING], config),
         tree.unreadable,
         seconds,
     )
@@ -179,30 +201,36 @@ def _matches(path: str, pattern: str) -> bool:
     return fnmatchcase(path, pattern) or path.startswith(f"{pattern}/") or fnmatchcase(path, f"{pattern}/*")
 
 
-def _allow(project: Project, config: Config, found: list[Finding]) -> tuple[list[Finding], list[Finding]]:
+def _allow(
+    project: Project, config: Config, found: list[Finding]
+) -> tuple[list[Finding], list[Finding], set[tuple[str, int, str]]]:
+    """What is reported, what is not, and which comments were the reason: path, line of the comment, rule."""
     kept: list[Finding] = []
     suppressed: list[Finding] = []
+    used: set[tuple[str, int, str]] = set()
     for finding in found:
-        (suppressed if _is_allowed(project, config, finding) else kept).append(finding)
-    return kept, suppressed
+        comments = _comments(project, finding)
+        used |= comments
+        (suppressed if comments or _is_allowed(project, config, finding) else kept).append(finding)
+    return kept, suppressed, used
 
 
 def _is_allowed(project: Project, config: Config, finding: Finding) -> bool:
     file = project.by_path.get(finding.place.path)
     if file is not None and any(finding.rule.startswith(each.upper()) for each in config.per_scope.get(file.scope, ())):
         return True
-    for pattern, rules in config.per_file.items():
-        if _matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules):
-            return True
-    return any(allows(project, finding, place) for place in (finding.place, *finding.related))
-
-
-def allows(project: Project, finding: Finding, place: Place) -> bool:
-    """Whether a comment at a place, or on the line before it, allows a finding. One without a reason allows nothing."""
-    file = project.by_path.get(place.path)
-    if file is None:
-        return False
     return any(
-        each.reason and finding.rule in each.rules and each.line in (place.line, place.line - 1)
-        for each in file.facts.suppressions
+        _matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules)
+        for pattern, rules in config.per_file.items()
     )
+
+
+def _comments(project: Project, finding: Finding) -> set[tuple[str, int, str]]:
+    """The comments that allow a finding: at one of its places, or on the line before it, and with a reason."""
+    found: set[tuple[str, int, str]] = set()
+    for place in (finding.place, *finding.related):
+        file = project.by_path.get(place.path)
+        for each in file.facts.suppressions if file is not None else ():
+            if each.reason and finding.rule in each.rules and each.line in (place.line, place.line - 1):
+                found.add((place.path, each.line, finding.rule))
+    return found

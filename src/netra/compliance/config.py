@@ -67,6 +67,8 @@ class Config:
     severity: dict[str, str] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     baseline: str = ""
+    history: str = ""
+    """A file that gets a line for each check, for the trend."""
     min_score: float | None = None
     max_new: int | None = None
     cache_dir: str = ".ssot_cache"
@@ -312,7 +314,7 @@ _READ: dict[str, Any] = {
     ),
     **dict.fromkeys(("scopes", "per_scope"), _scopes),
     "per_file": _lists,
-    **dict.fromkeys(("baseline", "cache_dir"), _string),
+    **dict.fromkeys(("baseline", "cache_dir", "history"), _string),
     **dict.fromkeys(("max_new", "jobs"), _count),
     **dict.fromkeys(("max_file_lines", "max_function_lines"), _limits),
     "severity": _severities,

@@ -1,0 +1,62 @@
+"""SSOT901 unparsable, SSOT902 stale-baseline, SSOT903 unused-suppression: what the checker says about its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netra.compliance.config import Config
+from netra.compliance.project import Project
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+MOST_TROUBLES = 5
+
+
+def _unparsable(project: Project, config: Config) -> Iterable[Finding]:
+    for file in project.files:
+        troubles = file.facts.trouble
+        if not troubles:
+            continue
+        first = troubles[0]
+        seen = bool(file.facts.classes or file.facts.functions or file.facts.imports or file.facts.assignments)
+        yield Finding(
+            "SSOT901",
+            Severity.WARNING,
+            Place(file.path, first.line),
+            f"{'Only a part of this file' if seen else 'Nothing of this file'} could be read: {first.message}.",
+            (file.module,),
+            details=tuple(f"line {each.line}: {each.message}" for each in troubles[1:MOST_TROUBLES]),
+            hint="What stands in the rest is not checked. Mend the file, or exclude it.",
+        )
+
+
+def _found_elsewhere(project: Project, config: Config) -> Iterable[Finding]:
+    """The two others need the baseline and the other findings; see `netra.compliance.housekeeping`."""
+    return ()
+
+
+RULES = (
+    Rule(
+        "SSOT901",
+        "unparsable",
+        Severity.WARNING,
+        "A file that cannot be read, or only in part: what it defines is not checked.",
+        _unparsable,
+        exposure="modules",
+    ),
+    Rule(
+        "SSOT902",
+        "stale-baseline",
+        Severity.WARNING,
+        "An entry of the baseline whose finding is gone.",
+        _found_elsewhere,
+        fix="auto",
+    ),
+    Rule(
+        "SSOT903",
+        "unused-suppression",
+        Severity.WARNING,
+        "A comment that allows what is not found, names no rule, or gives no reason.",
+        _found_elsewhere,
+        fix="auto",
+    ),
+)

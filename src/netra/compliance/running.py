@@ -1,0 +1,185 @@
+"""From what a user asked for to an `Outcome`: the root, the configuration, what is new, what fails.
+
+The commands, the watcher and the door for scripts share it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import baseline as baselines
+from .baseline import Baseline, Comparison
+from .check import Progress, Report, run
+from .config import Config, ConfigError, load
+from .figures import rule_hash
+from .history import append, read
+from .housekeeping import HOUSEKEEPING, STALE, stale_entries
+from .outcome import Outcome, failures, mark, parse_fail_on
+from .rule import Finding
+from .walk import find_root
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asked for. What is None is taken from the configuration.
+
+    Args:
+        paths: directories are the code base that is looked at; of files, findings that involve them are shown.
+        most: how many findings are printed at most; 0 for all.
+    """
+
+    paths: tuple[Path, ...] = ()
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    baseline: Path | None = None
+    new_only: bool = False
+    since: str = ""
+    min_score: float | None = None
+    fail_on: str = ""
+    jobs: int | None = None
+    cache: bool = True
+    most: int = 0
+    explain: bool = False
+    statistics: bool = False
+    history: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request leads: the root, its configuration with the options applied, and the directories and files."""
+
+    root: Path
+    config: Config
+    directories: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+
+def place_of(request: Request) -> Place:
+    """The root is that of the first path, or of the working directory.
+
+    Raises:
+        ConfigError: a path that does not exist, or a configuration that cannot be used.
+    """
+    paths = [path.absolute() for path in request.paths]
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist.")
+    root = find_root(paths[0] if paths else Path.cwd()).resolve()
+    config = load(root)
+    if request.select:
+        config = replace(config, select=request.select)
+    config = replace(
+        config,
+        extend_select=(*config.extend_select, *request.extend_select),
+        ignore=(*config.ignore, *request.ignore),
+        jobs=config.jobs if request.jobs is None else request.jobs,
+        cache_dir=config.cache_dir if request.cache else "",
+    )
+    directories = tuple(path for path in paths if path.is_dir())
+    files = tuple(path for path in paths if not path.is_dir())
+    if not paths:
+        directories = tuple(root / each for each in config.include)
+        for directory in directories:
+            if not directory.exists():
+                raise ConfigError(f"[tool.ssot] include: {directory} does not exist.")
+    return Place(root, config, directories if not files else (), files)
+
+
+def check(request: Request, progress: Progress = lambda what, done, of: None) -> Outcome:
+    """Check what a request asks for.
+
+    Raises:
+        ConfigError: it cannot be done as it is asked for.
+    """
+    place = place_of(request)
+    report = run(place.root, place.config, place.directories, progress=progress)
+    return judged(request, place, report)
+
+
+def judged(request: Request, place: Place, report: Report, known: Baseline | None = None) -> Outcome:
+    """What is shown of a report, and whether it passes."""
+    config = place.config
+    path = baseline_path(request, place)
+    comparison: Comparison | None = None
+    if request.since:
+        from .since import baseline_at
+
+        known, path = baseline_at(request.since, report), None
+    elif path is not None and known is None:
+        known = baselines.read(path)
+    if known is not None:
+        comparison = baselines.compare(
+            report.findings,
+            known,
+            rules=(rule.id for rule in report.rules),
+            is_checked=report.project.by_path,
+            root=report.root,
+            rule_hash=rule_hash(report.rules, config),
+        )
+        # What a commit had and is gone now is progress; only an entry of a file has to be taken out.
+        if path is not None and comparison.stale and STALE in {rule.id for rule in report.rules}:
+            name = os.path.relpath(path, report.root).replace(os.sep, "/")
+            report = replace(report, findings=(*report.findings, *stale_entries(name, comparison.stale)))
+    elif request.new_only:
+        raise ConfigError("--new-only needs a baseline. `netra ssot baseline write` makes one.")
+    shown: Sequence[Finding] = report.findings
+    if comparison is not None and (request.new_only or request.since):
+        known_marks = set(map(mark, comparison.known))
+        shown = [each for each in shown if mark(each) not in known_marks]
+    if place.files:
+        wanted = {_relative(path, report.root) for path in place.files}
+        shown = [each for each in shown if not wanted.isdisjoint(_places(each))]
+    judged_on = shown
+    if comparison is not None:
+        known_marks = set(map(mark, comparison.known))
+        judged_on = [each for each in shown if mark(each) not in known_marks and each.rule not in HOUSEKEEPING]
+    min_score = config.min_score if request.min_score is None else request.min_score
+    history: tuple[dict[str, object], ...] = ()
+    outcome = Outcome(
+        report,
+        tuple(shown),
+        comparison,
+        failures(report, judged_on, comparison, parse_fail_on(request.fail_on or "error"), min_score),
+        request.most,
+        _prefix(report.root),
+        request.explain,
+        request.statistics,
+    )
+    file = request.history or (place.root / config.history if config.history else None)
+    if file is not None:
+        append(file, outcome)
+        history = read(file)
+    return replace(outcome, history=history)
+
+
+def baseline_path(request: Request, place: Place) -> Path | None:
+    """The file of the baseline: as asked for, else as configured, else the usual one if it is there."""
+    if request.baseline is not None:
+        return request.baseline.absolute()
+    if place.config.baseline:
+        return place.root / place.config.baseline
+    usual = place.root / baselines.DEFAULT
+    return usual if usual.is_file() else None
+
+
+def _places(finding: Finding) -> set[str]:
+    return {finding.place.path, *finding.paths, *(each.path for each in finding.related)}
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path.resolve(), root).replace(os.sep, "/")
+
+
+def _prefix(root: Path) -> str:
+    """What leads from the working directory to the root, so that paths can be opened as they are printed."""
+    with suppress(OSError, ValueError):
+        relative = os.path.relpath(root, Path.cwd()).replace(os.sep, "/")
+        if relative == ".":
+            return ""
+        return f"{relative}/" if relative.count("..") <= 2 else f"{root}/"
+    return f"{root}/"

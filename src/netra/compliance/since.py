@@ -1,0 +1,71 @@
+"""What a commit had: the same check over the files as they were then, so that only what came later is shown.
+
+Only the files that differ are read from git; the facts of the others are those of now. The commit is where the branch
+left REF, so that what others did on REF meanwhile is nobody's finding here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+from .baseline import Baseline, made_of
+from .check import Report, judge
+from .config import ConfigError
+from .extract import extract
+from .facts import FileFacts
+from .figures import rule_hash
+
+SECONDS = 120
+
+
+def baseline_at(ref: str, report: Report) -> Baseline:
+    """The findings of a commit, as a baseline.
+
+    Raises:
+        ConfigError: this is no git work tree, or there is no such commit.
+    """
+    root = report.root
+    if ref.startswith("-"):
+        raise ConfigError(f"--since: {ref!r} is no commit.")
+    top = Path(os.fsdecode(_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+    try:
+        commit = _git(root, "merge-base", ref, "HEAD").decode().strip()
+    except ConfigError:
+        commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
+    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", commit).split(b"\0")
+    changed = {os.fsdecode(name): status[:1] for status, name in zip(listed[::2], listed[1::2], strict=False)}
+    untracked = _git(top, "ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
+    changed |= {os.fsdecode(name): b"A" for name in untracked if name}
+    facts: dict[str, FileFacts] = {file.path: file.facts for file in report.project.files}
+    inside = "" if root == top else f"{root.relative_to(top).as_posix()}/"
+    for name, status in changed.items():
+        if not name.endswith(".py") or not name.startswith(inside):
+            continue
+        path = name.removeprefix(inside)
+        if status == b"A":
+            facts.pop(path, None)
+        elif path in facts or _was_checked(path, facts):
+            facts[path] = extract(_git(top, "show", f"{commit}:{name}"))
+    tree = replace(report.tree, python=tuple(sorted(facts)))
+    then = judge(tree, ((path, facts[path]) for path in tree.python), report.config, report.rules)
+    return made_of(then.findings, then.score.value, rule_hash(report.rules, report.config))
+
+
+def _was_checked(path: str, facts: dict[str, FileFacts]) -> bool:
+    """A deleted file was part of the check when others of its directory, or one above, are."""
+    directory = path.rpartition("/")[0]
+    return any(each.startswith(f"{directory}/") or each.rpartition("/")[0] == directory for each in facts)
+
+
+def _git(directory: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", os.fspath(directory), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"--since needs git: {error}") from error
+    if answer.returncode != 0:
+        raise ConfigError(f"--since: git says {answer.stderr.decode('utf-8', 'replace').strip()}")
+    return answer.stdout

@@ -1,0 +1,133 @@
+"""`netra check` from outside: exit codes, output, what it loads, and how it deals with wrong usage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.checking import TWINS, netra
+from support.code_base import write
+
+CLEAN = {"pyproject.toml": "", "shop/__init__.py": "", "shop/orders.py": "class Order:\n    number = 1\n"}
+
+
+def test_a_code_base_with_one_truth_is_clean_and_scores_100(tmp_path: Path) -> None:
+    write(tmp_path, CLEAN)
+    done = netra("check", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith("score 100.0 (core 100.0) · debt 0 · 0 errors, 0 warnings · 2 files")
+
+
+def test_errors_fail_the_check_and_the_last_line_says_how_things_stand(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    done = netra("check", cwd=tmp_path)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert "shop/report.py:8: error SSOT303 missing-in-error-path" in lines
+    assert any("shop/orders.py" in line for line in lines)
+    assert "Does not pass:" in lines[-2]
+    assert lines[-1].startswith("score ")
+    assert "reads checked · rules " in lines[-1]
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--fail-on", "never"), 0),
+        (("--fail-on", "never", "--min-score", "100"), 0),
+        (("--fail-on", "warning"), 1),
+        (("--fail-on", "stale", "--min-score", "99"), 1),
+        (("--fail-on", "stale", "--min-score", "1"), 0),
+        (("--select", "SSOT901"), 0),
+        (("--ignore", "SSOT1,SSOT3"), 0),
+        (("shop/__init__.py",), 0),
+        (("shop/report.py",), 1),
+    ],
+)
+def test_the_gate_decides_the_exit_code(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
+    write(tmp_path, TWINS)
+    assert netra("check", *arguments, cwd=tmp_path).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere",), "does not exist"),
+        (("--select", "SSOT999"), "There is no rule 'SSOT999'"),
+        (("--format", "xml"), "--format has no 'xml'"),
+        (("--fail-on", "often"), "--fail-on has no 'often'"),
+        (("--fail-on", "never,new"), "never, alone"),
+        (("--baseline", "gone.jsonl"), "There is no baseline"),
+        (("--new-only",), "--new-only needs a baseline"),
+        (("--since", "HEAD"), "--since: git says"),
+        (("--unsafe",), "--unsafe goes with --fix"),
+        (("--min-score", "much"), "is not a valid float"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    write(tmp_path, TWINS)
+    done = netra("check", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_key_of_the_configuration_exits_2_with_a_suggestion(tmp_path: Path) -> None:
+    write(tmp_path, {**CLEAN, "pyproject.toml": "[tool.ssot]\nmin-skore = 90\n"})
+    done = netra("check", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Did you mean 'min-score'?" in done.stderr
+
+
+def test_paths_are_printed_as_seen_from_the_working_directory(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    assert "\nreport.py:8: error" in netra("check", cwd=tmp_path / "shop").stdout.replace("../shop/", "")
+    assert f"{tmp_path.name}/shop/report.py:8: error" in netra("check", str(tmp_path), cwd=tmp_path.parent).stdout
+
+
+def test_a_limit_says_what_it_leaves_out_and_changes_neither_score_nor_exit_code(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    whole, cut = netra("check", cwd=tmp_path), netra("check", "--max", "1", cwd=tmp_path)
+    assert cut.returncode == whole.returncode == 1
+    assert cut.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
+    assert "1 more not printed (--max 1): 1 SSOT303" in cut.stdout
+
+
+def test_it_loads_nothing_of_the_server(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    program = (
+        "import sys, json\n"
+        "sys.argv = ['netra', 'check', '--fail-on', 'never', '--output', 'found.txt']\n"
+        "from netra.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    print(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    ours = {name for name in loaded if name.startswith("netra.")}
+    assert {name for name in ours if not name.startswith("netra.compliance")} == {"netra.__main__"}
+    assert not {"pydantic", "sqlalchemy", "fastapi", "asyncio", "rich.progress", "watchfiles"} & set(loaded)
+
+
+def test_the_servers_command_line_has_it_too(tmp_path: Path) -> None:
+    program = "import sys; sys.argv = ['netra', '--help']; from netra.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "check" in done.stdout
+    assert "ssot" in done.stdout
+
+
+def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    done = subprocess.run(
+        f"{sys.executable} -m netra check --fail-on never | head -1",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
