@@ -167,8 +167,12 @@ class Project:
                 root = "" if configured == "." else configured
                 break
         else:
-            while root in self._packages and root:
-                root = root.rpartition("/")[0]
+            # A directory without `__init__.py` inside a package is a part of it, as Python sees it.
+            above = directory
+            while above:
+                if above in self._packages:
+                    root = above.rpartition("/")[0]
+                above = above.rpartition("/")[0]
         begin = len(root.split("/")) if root else 0
         return File(path, facts, root, ".".join(parts[begin:]) or parts[-1], is_package)
 
@@ -184,9 +188,10 @@ class Project:
         """What `import module` reaches from a file: a module, `external`, or `missing`."""
         if level:
             base = importer.package.split(".") if importer.package else []
-            if level - 1 > len(base) or (level > 1 and level - 1 == len(base) and importer.package_root == ""):
+            outside = level - 1 > len(base) or (level > 1 and level - 1 == len(base) and importer.package_root == "")
+            if outside and (base or level - 1 > importer.path.count("/")):
                 return Symbol("missing", name="." * level + module)
-            kept = base[: len(base) - (level - 1)]
+            kept = base[: max(0, len(base) - (level - 1))]
             directory = importer.directory
             for _ in range(level - 1):
                 directory = directory.rpartition("/")[0]
@@ -211,7 +216,7 @@ class Project:
     def _absolute(self, importer: File, module: str) -> Symbol:
         parts = module.split(".")
         # A script finds the modules beside it before all others.
-        if importer.directory not in self._packages:
+        if not self._is_in_package(importer.directory):
             beside = self._relative(importer.directory, module, module)
             if beside.kind == "module" and beside.file is not None:
                 return beside
@@ -233,6 +238,13 @@ class Project:
         if any(f"/{directory}".endswith(tail) for directory in self._directories.get(parts[-1], ())):
             return Symbol("module", None, name=module)
         return Symbol("missing", name=module)
+
+    def _is_in_package(self, directory: str) -> bool:
+        while directory:
+            if directory in self._packages:
+                return True
+            directory = directory.rpartition("/")[0]
+        return "" in self._packages
 
     def _visible(self, importer: File, file: File, length: int) -> bool:
         """A module that is in no package is seen from its own directory only, unless a directory name leads to it."""
@@ -268,7 +280,7 @@ class Project:
         starred = self._starred(file, name, hops)
         if starred.kind != "missing":
             return Reached(starred, (file.module,))
-        if file.facts.dynamic or name in file.facts.names or name.startswith("__"):
+        if file.facts.dynamic or file.facts.trouble or name in file.facts.names or name.startswith("__"):
             return Reached(UNKNOWN)
         return Reached(Symbol("missing", file, name=f"{file.module}.{name}"), (file.module,))
 

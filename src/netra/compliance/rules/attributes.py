@@ -94,12 +94,9 @@ def _finding(
         if len(others) > 1:
             message += f" and {len(others) - 1} other{'s' if len(others) > 2 else ''} of that name"
         details += [_has(project, each) for each in others]
-        related += [
-            Place(each.file.path, each.class_.line, f"{each.qualified} has `{attribute}`")
-            for each in others
-            if each.file
-        ]
-        hint = f"Hold the {name} that the code means, or read what {symbol.qualified} has{_meant(project, symbol, attribute)}."
+        related += [_place(each, f"{each.qualified} has `{attribute}`") for each in others]
+        near = _meant(project, symbol, attribute)
+        hint = f"Hold the {name} that the code means, or read what {symbol.qualified} has{near}."
         rule, severity = "SSOT302", Severity.ERROR
     else:
         message = f"`{read.receiver}.{attribute}` does not exist: {held}, and neither it nor a base class has it"
