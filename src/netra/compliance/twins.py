@@ -181,7 +181,7 @@ def _find(project: Project, config: Config) -> list[Family]:
         return []
     users = _users(project, set(groups))
     deployables = _Deployables(project)
-    found = []
+    found: list[Family] = []
     for name, symbols in sorted(groups.items()):
         twins = [Twin(each, tuple(sorted(users.get(_key(each), ())))) for each in symbols]
         found.extend(_split(project, config, deployables, name, twins))
