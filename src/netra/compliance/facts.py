@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 SKETCH_LINES: Final = 8
@@ -226,3 +226,5 @@ class FileFacts(Struct, frozen=True):
     """As that of a class; empty for a file without code."""
     names: list[str]
     """Names bound at the top level by other statements than those above: `for`, `with`, `:=`, unpacking."""
+    generated: bool = False
+    """A comment at its head says that a program wrote it."""

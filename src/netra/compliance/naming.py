@@ -10,7 +10,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+")
 _VERSION = re.compile(
-    r"(?:^|_)(?:v\d+(?:(?:alpha|beta|rc|p|_)\d*)*|\d{4}_\d{1,2}_\d{1,2}|legacy|deprecated|old)(?:$|(?=_))"
+    r"(?:^|_)(?:v\d+(?:(?:alpha|beta|rc|p|_)\d*)*|\d{4}_\d{1,2}_\d{1,2}|legacy|deprecated|old|initial|frozen|snapshot|historical)(?:$|(?=_))"
 )
 _NOT_OURS = frozenset(
     {
@@ -54,7 +54,7 @@ _GENERIC = frozenset(
         "list", "loader", "local", "log", "logger", "main", "manager", "map", "mapper", "message", "meta", "metadata",
         "method", "mixin", "mode", "model", "module", "my", "name", "new", "node", "object", "operation", "operator",
         "option", "options", "order", "output", "page", "param", "parameter", "parameters", "params", "parser", "part",
-        "path", "pipeline", "plugin", "point", "pool", "processor", "properties", "property", "protocol", "provider",
+        "path", "payload", "pipeline", "plugin", "point", "pool", "processor", "properties", "property", "protocol", "provider",
         "proxy", "query", "queue", "reader", "record", "ref", "reference", "registry", "remote", "renderer", "request",
         "resolver", "resource", "response", "result", "results", "role", "root", "route", "router", "row", "rule",
         "runner", "schema", "scope", "section", "serializer", "server", "service", "session", "set", "setting",

@@ -23,6 +23,14 @@ def content_key(data: bytes) -> bytes:
     return sha256(data, usedforsecurity=False).digest()[:16]
 
 
+_GENERATED = re.compile(
+    r"@generated\b|\bdo(?: not|n.t) (?:edit|modify)\b|\bauto(?:matically)?[- ]?generated\b"
+    r"|^#(?:\W|\b(?:this|the|file|code|module|is|was|been|has|please)\b)*generated\b",
+    re.IGNORECASE,
+)
+_HEAD_LINES = 15
+
+
 def decode(data: bytes) -> str:
     """The text of a source file: its declared encoding, UTF-8, or Latin-1, which takes every byte."""
     if data.startswith(codecs.BOM_UTF8):
@@ -79,6 +87,17 @@ def sketch(lines: list[str]) -> list[int]:
     if len(body) < SKETCH_LINES:
         return []
     return sorted({crc32(line.encode("utf-8", "surrogatepass")) for line in body})[:SKETCH]
+
+
+def is_generated(text: str) -> bool:
+    """Whether a comment before the code says that a program wrote the file."""
+    for line in text.split("\n", _HEAD_LINES)[:_HEAD_LINES]:
+        if line.startswith("#"):
+            if _GENERATED.search(line):
+                return True
+        elif line.strip():
+            break
+    return False
 
 
 def suppressions(text: str) -> list[Suppression]:

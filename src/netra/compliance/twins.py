@@ -163,7 +163,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     allowed = {each.name for each in config.allow_duplicate}
     by_name: dict[str, list[Symbol]] = defaultdict(list)
     for file in project.files:
-        if file.scope != "core" or is_foreign(file.path):
+        if file.scope != "core" or file.facts.generated or is_foreign(file.path):
             continue
         seen: dict[str, Symbol] = {}
         for index, row in enumerate(file.facts.classes):

@@ -63,6 +63,7 @@ class Statements(Targets):
             trouble=self._trouble,
             digest=source_text.digest(lines.everything()),
             names=list(self._names),
+            generated=source_text.is_generated(text),
         )
 
     def _body(self, body: Iterable[ast.stmt], place: Place) -> None:
