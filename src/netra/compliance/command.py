@@ -98,7 +98,7 @@ def check(
 ) -> int:
     """Find a code base's second truths: twins, dead imports, wrong attributes, broken layers. Exits 1 past the gate."""
     from .report import renderer
-    from .running import Request, judged, place_of
+    from .running import Request, remembered
     from .running import check as run_check
 
     if format not in FORMATS:
@@ -129,13 +129,17 @@ def check(
 
         return watch(request, interval, as_json=format == "jsonl")
     outcome = _run(request, run_check)
-    if fix or diff:
-        from .fixes import apply_all
+    if diff and not fix:
+        from .fixes import diff_of, plan
 
-        told, outcome = apply_all(outcome, request, unsafe=unsafe, dry=diff and not fix, again=judged, at=place_of)
-        typer.echo(told, nl=False)
-        if diff and not fix:
-            return outcome.code
+        _print(diff_of(plan(outcome, unsafe=unsafe), outcome.prefix))
+        return outcome.code
+    if fix:
+        from .fixes import mend
+
+        told, outcome = mend(outcome, lambda: _run(request, run_check), unsafe=unsafe)
+        typer.echo(told, nl=False, err=output is None and format != "text")
+    outcome = remembered(request, outcome)
     if format == "text":
         from .report.text import as_text
 

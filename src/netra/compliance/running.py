@@ -97,8 +97,22 @@ def check(request: Request, progress: Progress = lambda what, done, of: None) ->
         ConfigError: it cannot be done as it is asked for.
     """
     place = place_of(request)
-    report = run(place.root, place.config, place.directories, progress=progress)
-    return judged(request, place, report)
+    return judged(request, place, look(place, progress))
+
+
+def look(place: Place, progress: Progress = lambda what, done, of: None) -> Report:
+    """The report on a place, with as many processes and from the cache that its configuration names."""
+    from .cache import read_tree
+
+    config = place.config
+    cache = Path(config.cache_dir) if config.cache_dir else None
+    return run(
+        place.root,
+        config,
+        place.directories,
+        facts=lambda tree, told: read_tree(tree, told, jobs=config.jobs, cache=cache),
+        progress=progress,
+    )
 
 
 def judged(request: Request, place: Place, report: Report, known: Baseline | None = None) -> Outcome:
@@ -139,8 +153,7 @@ def judged(request: Request, place: Place, report: Report, known: Baseline | Non
         known_marks = set(map(mark, comparison.known))
         judged_on = [each for each in shown if mark(each) not in known_marks and each.rule not in HOUSEKEEPING]
     min_score = config.min_score if request.min_score is None else request.min_score
-    history: tuple[dict[str, object], ...] = ()
-    outcome = Outcome(
+    return Outcome(
         report,
         tuple(shown),
         comparison,
@@ -150,11 +163,16 @@ def judged(request: Request, place: Place, report: Report, known: Baseline | Non
         request.explain,
         request.statistics,
     )
-    file = request.history or (place.root / config.history if config.history else None)
-    if file is not None:
-        append(file, outcome)
-        history = read(file)
-    return replace(outcome, history=history)
+
+
+def remembered(request: Request, outcome: Outcome) -> Outcome:
+    """An outcome that is added to its history, if there is to be one, and carries it."""
+    config = outcome.report.config
+    file = request.history or (outcome.report.root / config.history if config.history else None)
+    if file is None:
+        return outcome
+    append(file, outcome)
+    return replace(outcome, history=read(file))
 
 
 def baseline_path(request: Request, place: Place) -> Path | None:

@@ -27,13 +27,12 @@ File = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="D
 def write(root: Root = None, file: File = None) -> int:
     """Write the baseline: everything that is found now is known from now on."""
     from . import baseline as baselines
-    from .check import run
     from .figures import rule_hash
-    from .running import Request, baseline_path, place_of
+    from .running import Request, baseline_path, look, place_of
 
     request = Request((root,) if root else (), baseline=file)
     place = place_of(request)
-    report = run(place.root, place.config, place.directories)
+    report = look(place)
     path = baseline_path(request, place) or place.root / baselines.DEFAULT
     made = baselines.made_of(report.findings, report.score.value, rule_hash(report.rules, place.config))
     baselines.write(path, made)

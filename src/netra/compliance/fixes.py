@@ -1,0 +1,286 @@
+"""`--fix`: apply what rules propose, without ever leaving a file that does not parse.
+
+A fix is applied whole or not at all, over all its files. Two that touch the same lines cannot both be: the second is
+left for the next pass, which looks at the code as it is then. A file is written only when it parsed before and parses
+after; otherwise every fix that wanted to change it is taken back.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import io
+import os
+import tempfile
+import tokenize
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import baseline as baselines
+from .extract import extract
+from .housekeeping import STALE, split
+from .outcome import Outcome
+from .project import File
+from .rule import Edit, Finding, Fix
+
+PASSES = 5
+"""At most: each sees the code that the one before it left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A fix that was not applied, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a pass would do: the new text of each file, and which findings it mends."""
+
+    texts: dict[str, tuple[_Source, str]] = field(default_factory=dict)
+    mended: list[Finding] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    path: Path
+    text: str
+    encoding: str
+    bom: bytes
+
+
+def plan(outcome: Outcome, *, unsafe: bool) -> Plan:
+    """What can be applied to the code of an outcome at once."""
+    root, files = outcome.report.root, outcome.report.project.by_path
+    made = Plan()
+    sources: dict[str, _Source | str] = {}
+    taken: dict[str, list[Edit]] = defaultdict(list)
+    accepted: list[tuple[Finding, Fix]] = []
+    for finding in outcome.shown:
+        fix = finding.fix
+        if fix is None or not (fix.safe or unsafe):
+            continue
+        for path in {edit.path for edit in fix.edits} - sources.keys():
+            sources[path] = _read(root, path, files.get(path))
+        if reason := _obstacle(fix, sources, taken):
+            made.refused.append(Refused(finding, reason))
+            continue
+        accepted.append((finding, fix))
+        for edit in fix.edits:
+            if edit not in taken[edit.path]:
+                taken[edit.path].append(edit)
+    usable, made.texts = _largest(accepted, {path: each for path, each in sources.items() if isinstance(each, _Source)})
+    made.mended = [finding for finding, fix in usable if any(edit.path in made.texts for edit in fix.edits)]
+    done = {id(finding) for finding, _ in usable}
+    made.refused += [
+        Refused(finding, "the file would not parse after it") for finding, _ in accepted if id(finding) not in done
+    ]
+    return made
+
+
+def _obstacle(fix: Fix, sources: dict[str, _Source | str], taken: dict[str, list[Edit]]) -> str:
+    for edit in fix.edits:
+        if isinstance(source := sources[edit.path], str):
+            return f"{edit.path}: {source}"
+    if any(_collides(edit, taken[edit.path]) for edit in fix.edits):
+        return "it touches lines that another fix changes"
+    return ""
+
+
+def _largest(
+    accepted: list[tuple[Finding, Fix]], sources: dict[str, _Source]
+) -> tuple[list[tuple[Finding, Fix]], dict[str, tuple[_Source, str]]]:
+    """The fixes after which every file parses, and the texts they lead to."""
+    broken: set[str] = set()
+    while True:
+        usable = [(finding, fix) for finding, fix in accepted if broken.isdisjoint(edit.path for edit in fix.edits)]
+        edits: dict[str, dict[Edit, None]] = defaultdict(dict)
+        for _, fix in usable:
+            for edit in fix.edits:
+                edits[edit.path][edit] = None
+        texts = {}
+        for path, wanted in edits.items():
+            source = sources[path]
+            text = _applied(source.text, wanted)
+            if text is None or not _writable(text, source):
+                broken.add(path)
+            elif text != source.text:
+                texts[path] = (source, text)
+        if broken.isdisjoint(edits):
+            return usable, texts
+
+
+def diff_of(made: Plan, prefix: str = "") -> str:
+    """A unified diff of what a plan would change."""
+    parts = []
+    for path, (source, text) in sorted(made.texts.items()):
+        for line in difflib.unified_diff(
+            split(source.text), split(text), f"a/{prefix}{path}", f"b/{prefix}{path}", n=3
+        ):
+            parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+    return "".join(parts)
+
+
+def write(made: Plan) -> list[Refused]:
+    """Write the files of a plan, each at once."""
+    failed = []
+    for path, (source, text) in sorted(made.texts.items()):
+        data = source.bom + text.encode(source.encoding)
+        try:
+            _replace(source.path, data)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            failed += [
+                Refused(each, f"{path} cannot be written: {reason}")
+                for each in made.mended
+                if each.fix is not None and any(edit.path == path for edit in each.fix.edits)
+            ]
+    return failed
+
+
+def mend(outcome: Outcome, again: Callable[[], Outcome], *, unsafe: bool) -> tuple[str, Outcome]:
+    """Apply fixes until none is left, and check again after each pass.
+
+    Returns:
+        What was done, for people; and the outcome afterwards.
+    """
+    mended = 0
+    lines: list[str] = []
+    refused: list[Refused] = []
+    for _ in range(PASSES):
+        made = plan(outcome, unsafe=unsafe)
+        failed = write(made)
+        refused = [*made.refused, *failed]
+        pruned = _prune(outcome, lines)
+        if not made.texts and not pruned:
+            break
+        lost = {id(each.finding) for each in failed}
+        mended += sum(id(each) not in lost for each in made.mended)
+        lines += [f"mended {outcome.path(path)}" for path in sorted(made.texts)]
+        outcome = again()
+        if failed:
+            break
+    lines = list(dict.fromkeys(lines))
+    for each in refused:
+        place = each.finding.place
+        lines.append(f"not mended: {outcome.path(place.path)}:{place.line} {each.finding.rule}: {each.reason}")
+    waiting = sum(each.fix is not None and not each.fix.safe for each in outcome.shown)
+    if waiting and not unsafe:
+        lines.append(f"{waiting} more can be mended with --unsafe; look at --diff --unsafe first.")
+    lines.append(f"{mended} {'finding' if mended == 1 else 'findings'} mended.")
+    return "\n".join(lines) + "\n\n", outcome
+
+
+def _prune(outcome: Outcome, lines: list[str]) -> bool:
+    """Take stale entries out of the baseline."""
+    stale = [each for each in outcome.report.findings if each.rule == STALE]
+    if not stale or outcome.comparison is None:
+        return False
+    path = outcome.report.root / stale[0].place.path
+    baselines.write(path, baselines.pruned(baselines.read(path), outcome.comparison))
+    lines.append(f"mended {outcome.path(stale[0].place.path)}: {len(stale)} taken out")
+    return True
+
+
+def _read(root: Path, path: str, file: File | None) -> _Source | str:
+    """A file's text, or why it must not be changed."""
+    full = root / path
+    try:
+        real = full.resolve(strict=True)
+        data = real.read_bytes()
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    if not real.is_relative_to(root.resolve()):
+        return "it is a link to a file elsewhere"
+    if file is not None:
+        now = extract(data)
+        if (now.lines, now.digest) != (file.facts.lines, file.facts.digest):
+            return "it has changed meanwhile"
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        bom = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
+        encoding = "utf-8" if bom else encoding
+        text = data[len(bom) :].decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        return str(error)
+    return _Source(real, text, encoding, bom) if _parses(text) else "it does not parse"
+
+
+def _parses(text: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _writable(text: str, source: _Source) -> bool:
+    try:
+        text.encode(source.encoding)
+    except UnicodeEncodeError:
+        return False
+    return _parses(text)
+
+
+def _collides(edit: Edit, others: Sequence[Edit]) -> bool:
+    """Whether an edit touches the lines of another. Equal ones are one; an insertion is where `last` is before `first`.
+
+    A fix that replaces a line and one that inserts before it do not disturb each other; two insertions at one place do.
+    """
+    for other in others:
+        if edit == other:
+            continue
+        inserts, other_inserts = edit.last < edit.first, other.last < other.first
+        if inserts and other_inserts:
+            if edit.first == other.first:
+                return True
+        elif inserts:
+            if other.first < edit.first <= other.last:
+                return True
+        elif other_inserts:
+            if edit.first < other.first <= edit.last:
+                return True
+        elif edit.first <= other.last and other.first <= edit.last:
+            return True
+    return False
+
+
+def _applied(text: str, edits: Iterable[Edit]) -> str | None:
+    """A text with its edits; None when one points outside of it."""
+    lines = split(text)
+    crlf = sum(line.endswith("\r\n") for line in lines) * 2 > len(lines)
+    # From the end, so that line numbers stay true; at one line the replacement comes before what is inserted above it.
+    for edit in sorted(edits, key=lambda each: (each.first, each.last), reverse=True):
+        if edit.first < 1 or edit.first > len(lines) + 1 or edit.last > len(lines) or edit.last < edit.first - 1:
+            return None
+        added = edit.text.replace("\r\n", "\n")
+        if crlf:
+            added = added.replace("\n", "\r\n")
+        if edit.first > 1 and added and not lines[edit.first - 2].endswith("\n"):
+            lines[edit.first - 2] += "\r\n" if crlf else "\n"
+        lines[edit.first - 1 : edit.last] = [added] if added else []
+    return "".join(lines)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file at once, with the rights it had."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".ssot-", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        part.chmod(path.stat().st_mode & 0o7777)
+        part.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
