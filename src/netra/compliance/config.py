@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from .contracts import Depends, Forbidden, Independent, Layers, read
+from .contracts import Depends, ForbiddenImports, Independent, Layers, read
 
 ScopeName = Literal["core", "tests", "scripts"]
 SCOPES: tuple[ScopeName, ...] = ("core", "tests", "scripts")
@@ -76,7 +76,7 @@ class Config:
     canonical: tuple[Canonical, ...] = ()
     factory: tuple[Factory, ...] = ()
     layers: tuple[Layers, ...] = ()
-    forbidden: tuple[Forbidden, ...] = ()
+    forbidden: tuple[ForbiddenImports, ...] = ()
     independent: tuple[Independent, ...] = ()
     depends: tuple[Depends, ...] = ()
     allow_duplicate: tuple[Allowed, ...] = ()
@@ -256,10 +256,10 @@ def _layers(where: str, value: Any) -> tuple[Layers, ...]:
     )
 
 
-def _forbidden(where: str, value: Any) -> tuple[Forbidden, ...]:
+def _forbidden(where: str, value: Any) -> tuple[ForbiddenImports, ...]:
     keys = {"name": "name", "source": "source", "target": "target", "direct-only": "direct_only", "ignore": "ignore"}
     return tuple(
-        Forbidden(
+        ForbiddenImports(
             _string(where, row.get("name", "forbidden")),
             _strings(where, row["source"]),
             _strings(where, row["target"]),

@@ -30,7 +30,7 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
-class Forbidden:
+class ForbiddenImports:
     """`source` may not import `target`, directly or (unless `direct_only`) through others."""
 
     name: str
@@ -64,7 +64,7 @@ class Contracts:
     """What was found, in the order of the files."""
 
     layers: tuple[Layers, ...] = ()
-    forbidden: tuple[Forbidden, ...] = ()
+    forbidden: tuple[ForbiddenImports, ...] = ()
     independent: tuple[Independent, ...] = ()
     depends: tuple[Depends, ...] = ()
 
@@ -124,7 +124,7 @@ def _contracts(rows: Iterable[Mapping[str, Any]]) -> Contracts:
         elif kind == "forbidden":
             source, target = _list(row, "source_modules"), _list(row, "forbidden_modules")
             direct_only = _flag(row, "allow_indirect_imports")
-            found += Contracts(forbidden=(Forbidden(name, source, target, direct_only, ignore),))
+            found += Contracts(forbidden=(ForbiddenImports(name, source, target, direct_only, ignore),))
         elif kind == "independence":
             found += Contracts(independent=(Independent(name, _list(row, "modules"), ignore),))
     return found

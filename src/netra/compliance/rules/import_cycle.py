@@ -1,0 +1,57 @@
+"""Modules that import each other (SSOT504).
+
+One finding for each strongly connected component of what is imported at import time, with a short cycle as the example.
+An import inside a function, under an `if`, or for type checkers only, closes no cycle: nothing breaks by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netra.compliance.config import Config
+from netra.compliance.graph import Cycle, arrows, graph
+from netra.compliance.project import Project
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+_MOST_NAMED = 12
+"""Members that are named in a detail."""
+
+
+def _find(project: Project, config: Config) -> Iterator[Finding]:
+    for cycle in graph(project).cycles:
+        yield _finding(cycle)
+
+
+def _finding(cycle: Cycle) -> Finding:
+    links = cycle.example
+    round_ = " → ".join([*(link.importer.module for link in links), links[0].importer.module])
+    count = len(cycle.members)
+    if count == len(links):
+        message = f"{count} modules import each other: {round_}."
+        named: tuple[str, ...] = ()
+    else:
+        message = f"{count} modules import each other, for example {round_}."
+        names = [file.module for file in cycle.members]
+        more = f" and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""
+        named = (f"all of them: {', '.join(names[:_MOST_NAMED])}{more}",)
+    return Finding(
+        "SSOT504",
+        Severity.ERROR,
+        Place(links[0].importer.path, links[0].line),
+        message,
+        tuple(sorted(link.importer.module for link in links)),
+        related=tuple(Place(link.importer.path, link.line, f"imports {link.name}") for link in links[1:]),
+        paths=tuple(file.path for file in cycle.members),
+        details=(*arrows(links), *named),
+        hint="Move what both sides need into a module below them; which of them is imported first decides what works.",
+    )
+
+
+RULE = Rule(
+    "SSOT504",
+    "import-cycle",
+    Severity.ERROR,
+    "Modules import each other at import time.",
+    _find,
+    exposure="imports",
+)

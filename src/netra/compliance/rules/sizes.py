@@ -1,0 +1,62 @@
+"""Files and functions that nobody reads in one sitting (SSOT701, SSOT702). The limits are configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netra.compliance.config import Config
+from netra.compliance.project import Project
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+
+def _files(project: Project, config: Config) -> Iterator[Finding]:
+    for file in project.files:
+        lines = file.facts.lines
+        severity = _severity(lines, config.max_file_lines)
+        if severity is not None:
+            yield Finding(
+                "SSOT701",
+                severity,
+                Place(file.path, 1),
+                f"`{file.module}` has {lines:,} lines, more than {_limit(severity, config.max_file_lines):,}.",
+                (file.module,),
+                hint="Find the second concept in it and give it a module of its own.",
+            )
+
+
+def _functions(project: Project, config: Config) -> Iterator[Finding]:
+    for file in project.files:
+        for row in file.facts.functions:
+            lines = row.end - row.line + 1
+            severity = _severity(lines, config.max_function_lines)
+            if severity is not None:
+                yield Finding(
+                    "SSOT702",
+                    severity,
+                    Place(file.path, row.line),
+                    f"`{row.qualname}` has {lines:,} lines, more than {_limit(severity, config.max_function_lines):,}.",
+                    (f"{file.module}.{row.qualname}",),
+                    hint="Each paragraph that has a comment above it is a function that wants that name.",
+                )
+
+
+def _severity(lines: int, limits: tuple[int, int]) -> Severity | None:
+    warns, fails = limits
+    return Severity.ERROR if lines > fails else Severity.WARNING if lines > warns else None
+
+
+def _limit(severity: Severity, limits: tuple[int, int]) -> int:
+    return limits[severity is Severity.ERROR]
+
+
+RULES = (
+    Rule("SSOT701", "file-too-long", Severity.WARNING, "A file is longer than the limit.", _files),
+    Rule(
+        "SSOT702",
+        "function-too-long",
+        Severity.WARNING,
+        "A function is longer than the limit.",
+        _functions,
+        exposure="functions",
+    ),
+)

@@ -1,0 +1,63 @@
+"""SSOT504: modules import each other at import time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.code_base import check, ids, one
+
+CONFIG = {"select": ["SSOT504"]}
+
+
+def package(**modules: str) -> dict[str, str]:
+    return {"ring/__init__.py": "", **{f"ring/{name}.py": text for name, text in modules.items()}}
+
+
+def test_a_cycle_is_reported_once_with_every_link(tmp_path: Path) -> None:
+    files = package(a="from ring.b import x\n", b="from . import c\n", c="import os\nimport ring.a\n")
+    found = one(check(tmp_path, files, CONFIG), "SSOT504")
+    assert "3 modules import each other: ring.a → ring.b → ring.c → ring.a" in found.message
+    assert (found.place.path, found.place.line) == ("ring/a.py", 1)
+    assert [(each.path, each.line) for each in found.related] == [("ring/b.py", 1), ("ring/c.py", 2)]
+    assert set(found.involved) == {"ring/a.py", "ring/b.py", "ring/c.py"}
+
+
+def test_a_component_with_several_cycles_is_one_finding_with_the_shortest_as_example(tmp_path: Path) -> None:
+    files = package(a="import ring.b\n", b="import ring.c\n", c="import ring.a\nimport ring.d\n", d="import ring.c\n")
+    found = one(check(tmp_path, files, CONFIG), "SSOT504")
+    assert "4 modules import each other, for example ring.c → ring.d → ring.c" in found.message
+    assert any("ring.a, ring.b, ring.c, ring.d" in line for line in found.details)
+
+
+def test_imports_in_functions_and_for_type_checkers_close_no_cycle(tmp_path: Path) -> None:
+    late = "def late():\n    import ring.a\n"
+    typing = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ring.a import x\n"
+    assert ids(check(tmp_path / "late", package(a="import ring.b\n", b=late), CONFIG)) == []
+    assert ids(check(tmp_path / "typing", package(a="import ring.b\n", b=typing), CONFIG)) == []
+
+
+def test_what_runs_as_a_script_only_closes_no_cycle(tmp_path: Path) -> None:
+    script = "x = 1\nif __name__ == '__main__':\n    import ring.a\n"
+    assert ids(check(tmp_path, package(a="import ring.b\n", b=script), CONFIG)) == []
+
+
+def test_a_package_that_takes_from_its_modules_closes_a_cycle_only_when_they_take_from_it(tmp_path: Path) -> None:
+    files = {"ring/__init__.py": "from ring.a import f\nVERSION = 1\n", "ring/b.py": "x = 1\n"}
+    assert ids(check(tmp_path / "x", {**files, "ring/a.py": "from ring import b\nf = b.x\n"}, CONFIG)) == []
+    found = one(check(tmp_path / "y", {**files, "ring/a.py": "from ring import VERSION\nf = 1\n"}, CONFIG), "SSOT504")
+    assert "ring → ring.a → ring" in found.message
+
+
+def test_a_chain_of_thousands_of_modules_does_not_exhaust_the_stack(tmp_path: Path) -> None:
+    count = 3000
+    files = package(**{f"m{number}": f"import ring.m{(number + 1) % count}\n" for number in range(count)})
+    assert f"{count} modules" in one(check(tmp_path, files, CONFIG), "SSOT504").message
+
+
+def test_the_fingerprint_is_of_the_modules_of_the_example(tmp_path: Path) -> None:
+    def fingerprint(directory: str, **modules: str) -> str:
+        return one(check(tmp_path / directory, package(**modules), CONFIG), "SSOT504").fingerprint
+
+    known = fingerprint("x", a="import ring.b\n", b="import ring.a\n")
+    assert fingerprint("y", a="\n\nfrom ring import b\n", b="import os\nimport ring.a\n", c="x = 1\n") == known
+    assert fingerprint("z", a="import ring.c\n", c="import ring.a\n") != known
