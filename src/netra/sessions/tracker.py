@@ -251,13 +251,15 @@ class UserSessionTracker:
     # Writing
 
     async def flush(self) -> None:
-        """Write what is not written. What the database did not take is kept for the next time.
+        """Write what is not written at this moment. What the database did not take is kept for the next time.
 
         A caller that is cancelled leaves the writing to itself: what may have been stored is not written again.
 
         Raises:
             Unavailable: the database cannot be reached.
         """
+        if self._flushing is not None and not self._flushing.done():
+            await asyncio.shield(self._flushing)  # it may have begun before what this caller wants written
         if self._flushing is None or self._flushing.done():
             # In a context of its own: it serves everybody, not the request that happens to ask.
             self._flushing = asyncio.create_task(self._write_all(), name="user facts", context=contextvars.Context())
@@ -266,15 +268,21 @@ class UserSessionTracker:
 
     async def _write_all(self) -> None:
         self.sessions.expire()
-        while self._changes or self._uses or self._late:
-            await self._write_some()
+        late, self._late = self._late, Counter()
+        try:
+            # So many times and not until nothing is left: while there is traffic, something always is.
+            for _ in range(max(len(self._changes), len(self._uses)) // CHUNK):
+                await self._write_some(Counter())
+            await self._write_some(late)  # after every session they may belong to
+        except Exception:
+            self._late.update(late)
+            raise
 
-    async def _write_some(self) -> None:
+    async def _write_some(self, late: Counter[RunKey]) -> None:
         changes = _first(self._changes, CHUNK)
         uses = _first(self._uses, CHUNK)
-        late: Counter[RunKey] = Counter()
-        if not self._changes:  # only after every session they may belong to
-            late, self._late = self._late, late
+        if not (changes or uses or late):
+            return
         rows = [_session_row(change) for change in changes.values()]
         used = [_feature_row(key, use) for key, use in uses.items()]
         named = {row["user_id"] for row in (*rows, *used)}
@@ -290,10 +298,10 @@ class UserSessionTracker:
         try:
             await self._database.write(work)
         except Exception:
-            self._put_back(changes, uses, late)
+            self._put_back(changes, uses)
             raise
 
-    def _put_back(self, changes: dict[SessionID, _Change], uses: dict[FeatureKey, _Use], late: Counter[RunKey]) -> None:
+    def _put_back(self, changes: dict[SessionID, _Change], uses: dict[FeatureKey, _Use]) -> None:
         for session_id, change in changes.items():
             newer = self._changes.get(session_id)
             if newer is not None:
@@ -307,7 +315,6 @@ class UserSessionTracker:
             if later is not None:
                 use.uses, use.last = use.uses + later.uses, later.last
             self._uses[key] = use
-        self._late.update(late)
 
     async def _keep_writing(self) -> None:
         while True:

@@ -269,6 +269,24 @@ async def test_a_run_costs_little(desk: Desk) -> None:
     assert best < 0.02 * 0.0103
 
 
+async def test_figures_are_told_while_users_go_on(desk: Desk) -> None:
+    (ada,) = await desk.sign_up("usr_ada")
+
+    async def go_on() -> None:
+        while True:
+            desk.tracker.note(ada, "message", thread_id="thr_1")
+            await asyncio.sleep(0)
+
+    users = asyncio.create_task(go_on())
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                noted = desk.tracker.metrics.sessions_reused_today
+                assert (await desk.tracker.user(ada)).messages >= noted, "what was noted before the question counts"
+    finally:
+        users.cancel()
+
+
 # What is kept
 
 
