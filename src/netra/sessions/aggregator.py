@@ -86,7 +86,7 @@ class SystemSessionAggregator:
         self._commits = self._rollbacks = self._leaks = self._trips = 0
         self._errors: Counter[str] = Counter()
         self._id, self._numbers = new_id("dbs"), count(1)
-        self._recent = self._before = Counter[str]()
+        self._recent, self._before = Counter[str](), Counter[str]()
         self._turns = clock.monotonic() + WINDOW_SECONDS
         self._created = {worked: metrics.db_sessions_created.labels(_outcome(worked)) for worked in (True, False)}
         self._transactions = {

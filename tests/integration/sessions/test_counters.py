@@ -193,7 +193,9 @@ async def test_waits_and_exhaustion_are_counted_with_five_holders_of_two_connect
     figures = factory.aggregator.figures()
     assert figures.errors == {"pool_timeout": 3}
     assert (figures.attempted - figures.succeeded, figures.failed, figures.exhausted) == (3, 3, 3)
-    assert factory.aggregator.health()[0] == "unhealthy"
+    status, reasons = factory.aggregator.health()
+    assert status == "unhealthy"
+    assert "3 waits for a connection ended in vain" in reasons
 
 
 async def test_a_wait_that_was_worth_it_is_no_exhaustion(factory: RequestScopedSessionFactory) -> None:
