@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 SKETCH_LINES: Final = 8
@@ -147,6 +147,8 @@ class Function(Struct, frozen=True):
     """As that of a class."""
     sketch: list[int]
     """The smallest hashes of its lines (a bottom-k MinHash); empty for fewer than `SKETCH_LINES` lines."""
+    admits: str
+    """Of a stub, the words by which its comments and docstring say so; see `text.Lines.admission`."""
 
 
 class Assignment(Struct, frozen=True):

@@ -29,6 +29,11 @@ _GENERATED = re.compile(
     re.IGNORECASE,
 )
 _HEAD_LINES = 15
+_ADMISSION = re.compile(
+    r"\b(?:place-?holders?|stub(?:bed)?|(?:not|to be|needs to be) (?:yet )?implemented(?: yet)?|unimplemented"
+    r"|mock(?:ed)?|simulated?|hard-?coded|dummy|to-?do|fixme|for now|fake)\b",
+    re.IGNORECASE,
+)
 
 
 def decode(data: bytes) -> str:
@@ -61,15 +66,27 @@ class Lines:
     """
 
     def __init__(self, text: str, docstrings: Iterable[tuple[int, int]]) -> None:
-        lines = [_bare(line) for line in text.split("\n")]
+        self._raw = text.split("\n")
+        lines = [_bare(line) for line in self._raw]
+        self._prose: set[int] = set()
         for first, last in docstrings:
             for at in range(first - 1, min(last, len(lines))):
                 lines[at] = ""
+                self._prose.add(at)
         self._lines = lines
 
     def of(self, first: int, last: int) -> list[str]:
         """What counts of lines `first` to `last`, from 1, both included."""
         return [line for line in self._lines[first - 1 : last] if line]
+
+    def admission(self, first: int, last: int) -> str:
+        """The words by which comments and docstrings of these lines say that they do no work yet; empty for none."""
+        for at in range(first - 1, min(last, len(self._raw))):
+            line = self._raw[at]
+            said = line if at in self._prose else line.partition("#")[2]
+            if said and (match := _ADMISSION.search(said)):
+                return " ".join(match.group(0).lower().split())
+        return ""
 
     def everything(self) -> list[str]:
         """What counts of the file."""

@@ -183,6 +183,7 @@ class Statements(Targets):
 
         def finish(lines: source_text.Lines) -> None:
             own = lines.of(first_line, node.end_lineno or node.lineno)
+            kind = stub(node.body)
             self._functions[index] = Function(
                 node.name,
                 qualname,
@@ -196,11 +197,12 @@ class Statements(Targets):
                 is_method_how,
                 isinstance(node, ast.AsyncFunctionDef),
                 scope.is_generator,
-                stub(node.body),
+                kind,
                 scope.caches,
                 self._makes(scope),
                 source_text.digest(own),
                 source_text.sketch(own),
+                lines.admission(node.lineno, node.end_lineno or node.lineno) if kind else "",
             )
 
         self._unfinished.append(finish)

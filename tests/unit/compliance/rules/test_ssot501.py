@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.code_base import check, ids, one, write
-
 from netra.compliance.check import run
 from netra.compliance.config import load
 from netra.compliance.rule import Severity
+from support.code_base import check, ids, one, write
 
 LAYERS = {"select": ["SSOT501"], "layers": [{"name": "stack", "layers": ["shop.web", "shop.orders", "shop.store"]}]}
 PACKAGES = {"shop/__init__.py": "", "shop/web.py": "x = 1", "shop/orders.py": "x = 1", "shop/store.py": "x = 1"}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.code_base import check, ids, one, write
-
 from netra.compliance.check import run
 from netra.compliance.config import load
+from support.code_base import check, ids, one, write
 
 FILES = {"shop/__init__.py": "", "shop/core.py": "x = 1", "shop/web.py": "x = 1", "shop/glue.py": "x = 1"}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.code_base import check, ids, one, write
-
 from netra.compliance.check import run
 from netra.compliance.config import load
+from support.code_base import check, ids, one, write
 
 FILES = {"apps/__init__.py": "", "apps/a.py": "x = 1", "apps/b.py": "x = 1", "apps/c.py": "x = 1"}
 CONFIG = {"select": ["SSOT503"], "independent": [{"modules": ["apps.a", "apps.b"]}]}

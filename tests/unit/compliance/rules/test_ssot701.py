@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.code_base import check, ids, one
-
 from netra.compliance.rule import Severity
+from support.code_base import check, ids, one
 
 LIMITS = {"select": ["SSOT70"], "max-file-lines": [20, 40], "max-function-lines": [5, 10]}
 
