@@ -246,6 +246,12 @@ class Project:
             directory = directory.rpartition("/")[0]
         return "" in self._packages
 
+    def has_files(self, folder: str) -> bool:
+        """Whether a folder without `__init__.py`, by its dotted name, has modules of ours in it, not only below it."""
+        tail = "/" + folder.replace(".", "/")
+        found = [each for each in self._directories.get(folder.rpartition(".")[2], ()) if f"/{each}".endswith(tail)]
+        return any(file.directory in found for file in self.files) if found else False
+
     def _visible(self, importer: File, file: File, length: int) -> bool:
         """A module that is in no package is seen from its own directory only, unless a directory name leads to it."""
         return (

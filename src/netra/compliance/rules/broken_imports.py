@@ -1,0 +1,270 @@
+"""Imports of the code base's own modules that cannot succeed (SSOT201 to SSOT203).
+
+One pass over the imports serves the three. What stands in a `try` that catches ImportError is SSOT203: it does not
+crash, its fallback runs for ever. A broken import is reported where the name was lost, not again where it is passed on.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from netra.compliance.config import Config
+from netra.compliance.facts import MODULE, How, Import
+from netra.compliance.project import File, Project, Symbol
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+_MOST_PLACES = 3
+_GENERATED = (
+    "_pb2",
+    "_pb2_grpc",
+    "_version",
+    "_generated",
+    "_buildinfo",
+    "_build_info",
+    "_syspaths",
+    "_rust",
+    "_native",
+)
+"""Ends of names of modules that a build writes."""
+_PLACED = ("local", "local_settings", "settings_local", "localsettings", "secrets", "private", "config_local", "site")
+"""Names of modules that whoever installs the program may add."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """An import that cannot succeed.
+
+    Args:
+        missing: the dotted name that does not exist.
+        module: the module that exists and lacks the name; None when the module itself is missing.
+    """
+
+    file: File
+    row: Import
+    missing: str
+    module: File | None
+
+
+class _Index:
+    """Where names and modules are, to say where something lives now."""
+
+    def __init__(self, project: Project) -> None:
+        self.defined: dict[str, list[Symbol]] = defaultdict(list)
+        self.modules: dict[str, list[File]] = defaultdict(list)
+        for file in project.files:
+            self.modules[file.module.rpartition(".")[2]].append(file)
+            for name, symbols in file.names.items():
+                for symbol in symbols:
+                    if symbol.kind in ("class", "function"):
+                        self.defined[name].append(symbol)
+                        break
+
+    def homes(self, name: str, scope: str) -> list[Symbol]:
+        """Where a name is defined: in the product when asked from the product."""
+        found = [each for each in self.defined.get(name, ()) if each.file is not None]
+        product = [each for each in found if each.file is not None and each.file.scope == "core"]
+        return product if product or scope == "core" else found
+
+    def renamed(self, module: str) -> list[str]:
+        """Modules that a missing one may have become: of the same last name, then of a similar name beside it."""
+        head, _, last = module.rpartition(".")
+        same = sorted({each.module for each in self.modules.get(last, ()) if "." in each.module})
+        if same:
+            return sorted(same, key=lambda name: -difflib.SequenceMatcher(None, name, module).ratio())[:_MOST_PLACES]
+        beside = [name for name in self.modules if name != last]
+        near = difflib.get_close_matches(last, beside, _MOST_PLACES, 0.75)
+        return [each.module for name in near for each in self.modules[name] if each.module.rpartition(".")[0] == head]
+
+
+def _broken(project: Project) -> Iterator[_Broken]:
+    for file in project.files:
+        for row in file.facts.imports:
+            module = project.module(file, row.module, row.level)
+            if module.kind == "missing":
+                if not _may_appear(project, file, row, module.name):
+                    yield _Broken(file, row, module.name, None)
+            elif module.kind == "module" and module.file is not None and row.name not in ("", "*"):
+                symbol = project.imported(file, row).symbol
+                # A name that the module itself fails to import is reported there.
+                lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
+                if lost and not _is_open(module.file) and not _is_generated(row.name):
+                    yield _Broken(file, row, f"{module.file.module}.{row.name}", module.file)
+
+
+def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:
+    """Whether a module that is not among the files can be there when the program runs."""
+    last = name.rpartition(".")[2]
+    if last == "__init__" or _is_generated(last):
+        return True
+    if row.level and not row.module:
+        return True
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        above = project.module(file, ".".join(parts[:length]))
+        if above.kind != "module":
+            continue
+        if above.file is not None:
+            return _is_open(above.file)
+        if project.has_files(above.name):
+            return False
+        # Other distributions may add to a folder without `__init__` and modules.
+    return not row.level
+
+
+def _is_open(file: File) -> bool:
+    """Whether a module finds its parts in places of its own."""
+    return "__path__" in file.names or "__path__" in file.facts.names or bool(file.facts.trouble)
+
+
+def _is_generated(name: str) -> bool:
+    return name.lower().endswith(_GENERATED) or name in ("version", "__version__")
+
+
+def _look(project: Project) -> Iterator[Finding]:
+    index: _Index | None = None
+    guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
+    for each in _broken(project):
+        index = index or _Index(project)
+        if each.row.how & How.GUARDED and each.row.guard >= 0:
+            guarded[each.file.path, each.row.guard].append(each)
+        else:
+            yield _crash(index, each)
+    for broken in guarded.values():
+        if index is not None and not _is_optional(broken[0]):
+            yield _fallback(index, broken)
+
+
+def _is_optional(broken: _Broken) -> bool:
+    """Whether a module is one that users may add."""
+    return broken.module is None and any(
+        part in _PLACED or part.startswith("_") for part in broken.missing.split(".")[-1:]
+    )
+
+
+def _crash(index: _Index, broken: _Broken) -> Finding:
+    file, row = broken.file, broken.row
+    details: tuple[str, ...] = ()
+    related: list[Place] = []
+    hint = ""
+    homes = index.homes(row.name, file.scope) if row.name not in ("", "*") else []
+    homes = [each for each in homes if each.file is not broken.file]
+    if homes:
+        related = [Place(each.file.path, each.line, f"defines {row.name}") for each in homes if each.file]
+        details = (f"{row.name} is defined in {_listed([each.file.module for each in homes if each.file])}",)
+        hint = (
+            f"Import it from {homes[0].file.module}." if len(homes) == 1 and homes[0].file else "Choose one of those."
+        )
+    if broken.module is None:
+        renamed = index.renamed(broken.missing)
+        message = f"there is no module {broken.missing}"
+        if renamed:
+            details = (*details, f"there is {_listed(renamed)}")
+            hint = hint or f"Did you mean {renamed[0]}?"
+    else:
+        message = f"{broken.module.module} has no {row.name}"
+        near = difflib.get_close_matches(row.name, list(broken.module.names), 1, 0.75)
+        if near:
+            hint = hint or f"Did you mean {near[0]}?"
+        related.insert(0, Place(broken.module.path, 1, "is imported from"))
+    only_typed = bool(row.how & How.TYPE_CHECKING)
+    if only_typed:
+        message += " (for type checkers only)"
+    return Finding(
+        "SSOT201" if broken.module is None else "SSOT202",
+        Severity.WARNING if only_typed else Severity.ERROR,
+        Place(file.path, row.line, _written(row)),
+        message,
+        (file.module, broken.missing),
+        tuple(related[: _MOST_PLACES + 1]),
+        (file.path,),
+        None,
+        details,
+        hint or "Remove the import and what uses it, or bring back what it names.",
+    )
+
+
+def _fallback(index: _Index, all_broken: list[_Broken]) -> Finding:
+    broken = all_broken[0]
+    file, row = broken.file, broken.row
+    guard = file.facts.guards[row.guard]
+    real = [name for name, kind, _ in guard.defines if kind in ("class", "function", "constant")]
+    hollow = [name for name, kind, _ in guard.defines if kind == "constant"]
+    why = f"{broken.module.module} has no {row.name}" if broken.module is not None else f"there is no {broken.missing}"
+    message = f"`{_written(row)}` never succeeds, since {why}; its fallback always runs"
+    if hollow:
+        message += f", so {_listed(hollow)} only ever gives constants"
+    elif real:
+        message += f" and defines {_listed(real)}"
+    homes = index.homes(row.name, file.scope) if row.name not in ("", "*") else []
+    homes = [each for each in homes if each.file is not file]
+    related = [Place(each.file.path, each.line, f"defines {row.name}") for each in homes[:_MOST_PLACES] if each.file]
+    hint = "Import it from where it is, or remove the attempt and keep the fallback under its own name."
+    if len(homes) == 1 and homes[0].file is not None:
+        hint = f"Import it from {homes[0].file.module}, and remove the fallback."
+    return Finding(
+        "SSOT203",
+        Severity.ERROR if hollow and row.function == MODULE else Severity.WARNING,
+        Place(file.path, row.line, _written(row)),
+        message,
+        (file.module, *sorted({each.missing for each in all_broken})),
+        (*related, *(Place(file.path, line, f"fallback {name}") for name, _, line in guard.defines[:_MOST_PLACES])),
+        (file.path,),
+        None,
+        (),
+        hint,
+    )
+
+
+def _written(row: Import) -> str:
+    module = "." * row.level + row.module
+    return f"from {module} import {row.name}" if row.name else f"import {module}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_PLACES} more" if len(names) > _MOST_PLACES else ""
+    return ", ".join(names[:_MOST_PLACES]) + more
+
+
+_FOUND: WeakKeyDictionary[Project, list[Finding]] = WeakKeyDictionary()
+
+
+def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:
+    def find(project: Project, config: Config) -> Iterable[Finding]:
+        found = _FOUND.get(project)
+        if found is None:
+            found = _FOUND[project] = list(_look(project))
+        return [each for each in found if each.rule == rule]
+
+    return find
+
+
+RULES = (
+    Rule(
+        "SSOT201",
+        "missing-module",
+        Severity.ERROR,
+        "A module of the code base is imported that does not exist.",
+        _only("SSOT201"),
+        exposure="imports",
+    ),
+    Rule(
+        "SSOT202",
+        "missing-name",
+        Severity.ERROR,
+        "A name is imported from a module of the code base that does not define it.",
+        _only("SSOT202"),
+        exposure="imports",
+    ),
+    Rule(
+        "SSOT203",
+        "always-fallback",
+        Severity.ERROR,
+        "A guarded import of the code base's own can never succeed, so its fallback always runs.",
+        _only("SSOT203"),
+        exposure="imports",
+    ),
+)

@@ -1,0 +1,107 @@
+"""SSOT201 missing-module and SSOT202 missing-name: imports of the code base's own that crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.code_base import check, ids, one
+
+IMPORTS = {"select": ["SSOT201", "SSOT202", "SSOT203"]}
+APP = {"app/__init__.py": "", "app/core/__init__.py": "", "app/core/clock.py": "class Clock:\n    pass\n"}
+
+
+def test_a_module_that_moved_is_missing_and_the_finding_says_where_its_name_is_now(tmp_path: Path) -> None:
+    found = one(check(tmp_path, {**APP, "app/main.py": "\nfrom app.time import Clock\n"}, IMPORTS), "SSOT201")
+    assert (found.place.path, found.place.line) == ("app/main.py", 1)
+    assert found.message == "there is no module app.time"
+    assert found.hint == "Import it from app.core.clock."
+    assert [(each.path, each.line) for each in found.related] == [("app/core/clock.py", 1)]
+
+
+def test_a_misspelled_module_is_told_from_its_neighbours(tmp_path: Path) -> None:
+    found = one(check(tmp_path, {**APP, "app/main.py": "import app.core.clocks\n"}, IMPORTS), "SSOT201")
+    assert found.hint == "Did you mean app.core.clock?"
+
+
+def test_a_relative_import_of_nothing_is_missing(tmp_path: Path) -> None:
+    found = one(check(tmp_path, {**APP, "app/core/main.py": "from ..hours import Clock\n"}, IMPORTS), "SSOT201")
+    assert found.message == "there is no module app.hours"
+
+
+def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from app.time import Clock\n"
+    found = one(check(tmp_path, {**APP, "app/main.py": text}, IMPORTS), "SSOT201")
+    assert found.severity == "warning"
+
+
+def test_a_name_that_moved_is_missing_and_the_finding_says_where_it_is(tmp_path: Path) -> None:
+    files = {**APP, "app/hours.py": "HOURS = 24\n", "app/main.py": "from app.hours import Clock\n"}
+    found = one(check(tmp_path, files, IMPORTS), "SSOT202")
+    assert found.message == "app.hours has no Clock"
+    assert found.hint == "Import it from app.core.clock."
+
+
+def test_a_broken_name_is_reported_where_it_is_lost_and_not_where_it_is_passed_on(tmp_path: Path) -> None:
+    files = {
+        **APP,
+        "app/api.py": "from app.core.clock import Clok\n",
+        "app/main.py": "from app.api import Clok\n",
+    }
+    found = one(check(tmp_path, files, IMPORTS), "SSOT202")
+    assert found.place.path == "app/api.py"
+    assert found.hint == "Did you mean Clock?"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"app/main.py": "import yaml.loader\nfrom requests import nothing\n"}, id="other distributions"),
+        pytest.param({"app/data/a.py": "", "app/main.py": "from app.data import a\n"}, id="a folder without __init__"),
+        pytest.param({"google/cloud/ours/a.py": "", "main.py": "import google.cloud.storage\n"}, id="shared namespace"),
+        pytest.param(
+            {"app/lazy.py": "def __getattr__(name):\n    return name\n", "app/main.py": "from app.lazy import x\n"},
+            id="a module with __getattr__",
+        ),
+        pytest.param(
+            {
+                "app/main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from app.main import Thing\n\n"
+                "class Thing:\n    pass\n"
+            },
+            id="of itself for type checkers",
+        ),
+        pytest.param({"app/fast.pyx": "", "app/main.py": "from app.fast import run\n"}, id="a compiled module"),
+        pytest.param({"app/main.py": "from app._version import version\n"}, id="a module a build writes"),
+        pytest.param(
+            {"app/six.py": "__path__ = []\n", "app/main.py": "import app.six.moves\n"}, id="parts made at run time"
+        ),
+        pytest.param({"app/old.py": "print 'x'\n", "app/main.py": "from app.old import x\n"}, id="does not parse"),
+        pytest.param(
+            {"app/x.py": "for name in 'ab':\n    pass\n", "app/main.py": "from app.x import name\n"}, id="bound by for"
+        ),
+        pytest.param(
+            {
+                "app/x.py": "import sys\nif sys.platform == 'win32':\n    def f(): ...\nelse:\n    def f(): ...\n",
+                "app/main.py": "from app.x import f\n",
+            },
+            id="defined by platform",
+        ),
+        pytest.param(
+            {"app/x.py": "def f():\n    global y\n    y = 1\n", "app/main.py": "from app.x import y\n"}, id="a global"
+        ),
+        pytest.param(
+            {"app/x.py": "from yaml import *\n", "app/main.py": "from app.x import y\n"}, id="brought by a star"
+        ),
+    ],
+)
+def test_is_not_missing(tmp_path: Path, files: dict[str, str]) -> None:
+    assert ids(check(tmp_path, {**APP, **files}, IMPORTS)) == []
+
+
+def test_moving_lines_keeps_the_fingerprint_and_another_name_changes_it(tmp_path: Path) -> None:
+    def fingerprint(name: str, text: str) -> str:
+        return one(check(tmp_path / name, {**APP, "app/main.py": text}, IMPORTS), "SSOT202").fingerprint
+
+    first = fingerprint("a", "from app.core.clock import Watch\n")
+    assert fingerprint("b", "import os\n\n\nfrom app.core.clock import Watch as W\n") == first
+    assert fingerprint("c", "from app.core.clock import Wall\n") != first
