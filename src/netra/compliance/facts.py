@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 SKETCH_LINES: Final = 8
@@ -61,6 +61,10 @@ class Import(Struct, frozen=True):
     """Index of the function it stands in, or `MODULE`."""
     guard: int
     """Index of the `try` it is guarded by or a fallback of, or -1."""
+    end: int = 0
+    """Last line of the statement."""
+    column: int = 0
+    """Of its first character, from 0."""
 
 
 class Guard(Struct, frozen=True):
@@ -142,7 +146,8 @@ class Function(Struct, frozen=True):
     caches: bool
     """It keeps what it makes: a caching decorator, a `global`, or a test of a module's name against None."""
     makes: list[str]
-    """Dotted names of what it returns after calling them: `return Thing(…)`, also through one local name."""
+    """Dotted names of what it returns after calling them: `return Thing(…)`, also through one local name; `self` for a
+    method that returns that."""
     digest: str
     """As that of a class."""
     sketch: list[int]
@@ -230,3 +235,6 @@ class FileFacts(Struct, frozen=True):
     """Names bound at the top level by other statements than those above: `for`, `with`, `:=`, unpacking."""
     generated: bool = False
     """A comment at its head says that a program wrote it."""
+    given: list[str] = []
+    """Attributes that are given to something other than `self`: `thing.name = …`, `setattr(thing, "name", …)`, and in a
+    file that makes classes with `type(name, bases, {…})` the keys of its dicts. Sorted."""

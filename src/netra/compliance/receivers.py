@@ -31,10 +31,12 @@ class Receiver:
 
     Args:
         exact: the value was made by calling this very class, so no subclass can be meant.
+        own: it is `self` in a method, where whoever makes such objects may have set more.
     """
 
     symbol: Symbol
     exact: bool = False
+    own: bool = False
 
 
 class Receivers:
@@ -45,6 +47,7 @@ class Receivers:
         self._resolved: dict[tuple[str, int, str, str], Receiver | None] = {}
         self._has: dict[tuple[str, int, str], bool | None] = {}
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
+        self._given: set[str] | None = None
         self._children: dict[str, list[Symbol]] | None = None
 
     def of(self, file: File, read: Read) -> Receiver | None:
@@ -60,9 +63,20 @@ class Receivers:
         """Whether no object that the receiver can be has an attribute. False also when that cannot be known."""
         if self.has(receiver.symbol, attribute) is not False:
             return False
+        if self._is_given(receiver, attribute):
+            return False
         if receiver.exact:
             return True
         return all(self.has(each, attribute) is False for each in self.descendants(receiver.symbol))
+
+    def _is_given(self, receiver: Receiver, attribute: str) -> bool:
+        """Whether the attribute may be set from outside: in the file of the class, or, for `self`, by anyone."""
+        if self._given is None:
+            self._given = {name for file in self._project.files for name in file.facts.given}
+        if receiver.own:
+            return attribute in self._given
+        above = self._project.ancestry(receiver.symbol).classes
+        return any(each.file is not None and attribute in each.file.facts.given for each in above)
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """`Project.has`, remembered."""
@@ -120,7 +134,7 @@ class Receivers:
             if head in named:
                 if named[0] != head or row.owner == MODULE or not _is_of_instances(row):
                     return None
-                return Symbol("class", file, row.owner)
+                return Symbol("class", file, row.owner) if head == "self" else None
             if row.owner != MODULE and _is_of_instances(row):
                 methods.append(row.owner)
             at = row.outer
@@ -132,7 +146,7 @@ class Receivers:
     def _of(self, file: File, function: int, kind: str, name: str, head: str) -> Receiver | None:
         if kind == "self":
             owner = self.owner(file, function, head)
-            return Receiver(owner) if owner is not None else None
+            return Receiver(owner, own=True) if owner is not None else None
         if kind == "attr":
             owner = self.owner(file, function, head)
             return self._of_member(owner, name) if owner is not None else None
@@ -218,7 +232,8 @@ class Receivers:
 
     def _returned(self, holder: Symbol, defined: Symbol, row: Function) -> Receiver | None:
         """What a method that was found on a class returns."""
-        if row.returns in _SELVES or (row.returns and row.parameters and row.returns == row.parameters[0][2]):
+        own = row.parameters[0] if row.parameters and "staticmethod" not in row.decorators else None
+        if row.returns in _SELVES or (own and row.returns and row.returns == own[2]):
             return Receiver(holder)
         assert defined.file is not None
         index = next(at for at, each in enumerate(defined.file.facts.functions) if each is row)

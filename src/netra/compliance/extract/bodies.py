@@ -9,6 +9,8 @@ from netra.compliance.facts import Guard
 from .names import dotted, is_none
 
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+EXPECTING = frozenset({"suppress", "raises", "assertRaises", "assertRaisesRegex"})
+"""Context managers that take the exceptions they are given."""
 
 
 def is_nothing(node: ast.stmt) -> bool:

@@ -7,7 +7,7 @@ import ast
 from netra.compliance.facts import MODULE, Call, Read
 
 from .names import dotted, parameters_of
-from .scopes import Place, Scope, means_same, method_of, value_of
+from .scopes import Place, Scope, at, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
 _COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
@@ -20,6 +20,9 @@ class Expressions:
         self._scopes: list[Scope] = []
         self._names: dict[str, None] = {}
         self._dynamic = False
+        self._given: set[str] = set()
+        self._keys: set[str] = set()
+        self._makes_classes = False
 
     def _expression(self, node: ast.expr, place: Place) -> None:
         """Reads, calls, tests and names bound in an expression."""
@@ -45,6 +48,9 @@ class Expressions:
                 place.scope.is_generator = True
             elif kind is ast.Compare:
                 self._compare(node, place)  # type: ignore[arg-type]
+            elif kind is ast.Dict:
+                keys = (getattr(each, "value", None) for each in node.keys)  # type: ignore[attr-defined]
+                self._keys.update(each for each in keys if isinstance(each, str))
             for child_node in ast.iter_child_nodes(node):
                 if isinstance(child_node, ast.expr):
                     self._expression(child_node, place)
@@ -78,12 +84,16 @@ class Expressions:
                 positional = -1 if any(isinstance(each, ast.Starred) for each in node.args) else len(node.args)
                 keywords = [each.arg or "**" for each in node.keywords]
                 place.scope.calls.append((name, node.lineno, positional, keywords))
+            if name == "type" and len(node.args) == 3:
+                self._makes_classes = True
             if name == "globals" and place.scope.index == MODULE:
                 self._dynamic = True
             if "." in name:
                 self._attribute(node.func, place)  # type: ignore[arg-type]
         else:
             self._expression(node.func, place)
+        if not place.attribute_errors and any(dotted(each) == "AttributeError" for each in node.args):
+            place = at(place, place.how, attribute_errors=True)  # `raises(AttributeError, lambda: …)`
         for each in node.args:
             self._expression(each, place)
         for keyword in node.keywords:
@@ -97,6 +107,9 @@ class Expressions:
         if name == "setattr":
             if isinstance(subject, ast.Name) and (method := method_of(place.scope, subject.id)) and method.into:
                 method.into.dynamic = True
+            attribute = node.args[1] if len(node.args) > 1 else None
+            if isinstance(attribute, ast.Constant) and isinstance(attribute.value, str):
+                self._given.add(attribute.value)
             self._narrow(subject, place.scope)
         elif name in ("hasattr", "getattr") and len(node.args) > 1:
             attribute = node.args[1]
@@ -189,6 +202,8 @@ class Expressions:
             if source.startswith("name:"):
                 source = value_of(source[5:], scope)
             kind, _, name = source.partition(":")
-            if kind == "call" and means_same(name.partition(".")[0], scope):
+            if kind == "self":
+                found["self"] = None
+            elif kind == "call" and means_same(name.partition(".")[0], scope):
                 found[name] = None
         return list(found)

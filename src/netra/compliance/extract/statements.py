@@ -10,7 +10,7 @@ from msgspec import structs
 from netra.compliance import text as source_text
 from netra.compliance.facts import MODULE, Class, FileFacts, Function, Guard, How, Import, Member, Trouble
 
-from .bodies import IMPORT_ERRORS, caught_by, guard_of, has_imports, is_nothing, is_type_checking, stub
+from .bodies import EXPECTING, IMPORT_ERRORS, caught_by, guard_of, has_imports, is_nothing, is_type_checking, stub
 from .names import ITERATORS, annotation_of, base, decorator, dotted, parameters_of, signature
 from .scopes import ClassScope, Place, Scope, at, value_of
 from .targets import Targets
@@ -64,6 +64,7 @@ class Statements(Targets):
             digest=source_text.digest(lines.everything()),
             names=list(self._names),
             generated=source_text.is_generated(text),
+            given=sorted(self._given | (self._keys if self._makes_classes else set())),
         )
 
     def _body(self, body: Iterable[ast.stmt], place: Place) -> None:
@@ -91,7 +92,10 @@ class Statements(Targets):
         self, bound: str, module: str, name: str, level: int, node: ast.Import | ast.ImportFrom, place: Place
     ) -> None:
         how = place.how | (How.IN_CLASS if place.into is not None else 0)
-        self._imports.append(Import(bound, module, name, level, node.lineno, how, place.scope.index, place.guard))
+        end = node.end_lineno or node.lineno
+        self._imports.append(
+            Import(bound, module, name, level, node.lineno, how, place.scope.index, place.guard, end, node.col_offset)
+        )
         if place.into is not None:
             if bound:
                 place.into.add(Member(bound, "attribute", node.lineno, "", "", ""))
@@ -262,9 +266,12 @@ class Statements(Targets):
             manager = item.context_expr
             self._expression(manager, place)
             called = dotted(manager.func) if isinstance(manager, ast.Call) else ""
-            if called.rpartition(".")[2] == "suppress" and isinstance(manager, ast.Call):
+            kind_of = called.rpartition(".")[2]
+            if kind_of in EXPECTING and isinstance(manager, ast.Call):
                 caught = {dotted(each).rpartition(".")[2] for each in manager.args}
-                if caught & IMPORT_ERRORS and has_imports(node.body):
+                if kind_of != "suppress" and caught & IMPORT_ERRORS:
+                    inner = at(inner, inner.how | How.GUARDED | How.CONDITIONAL, guard=-1)  # it is to fail
+                elif caught & IMPORT_ERRORS and has_imports(node.body):
                     self._guards.append(Guard(node.lineno, [], False))
                     inner = at(inner, inner.how | How.GUARDED | How.CONDITIONAL, guard=len(self._guards) - 1)
                 if "AttributeError" in caught:

@@ -149,8 +149,10 @@ class Targets(Expressions):
                     method.into.writes[target.attr, "set", value.id] = None
                 return
             scope.unsure.add(f"{holder.id}.{target.attr}")
+            self._given.add(target.attr)
         elif isinstance(holder, ast.Attribute) and (text := dotted(holder)):
             scope.unsure.add(f"{text}.{target.attr}")
+            self._given.add(target.attr)
         self._expression(holder, place)
 
     def _read_target(self, target: ast.Attribute, place: Place) -> None:
