@@ -7,9 +7,11 @@ terminated in the middle of a transaction, files that another process has locked
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -136,6 +138,38 @@ async def test_a_session_logs_its_first_failure_and_counts_every_one(
         assert session.metrics.state is SessionState.ERROR
     assert len(failures(logged)) == 1
     assert factory.aggregator.figures().errors == {"statement": 3}
+
+
+@pytest.mark.spec("factory.original-error", "factory.creations-counted")
+async def test_writes_that_are_refused_together_count_for_each_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: LogCapture
+) -> None:
+    monkeypatch.setattr("netra.storage.writer.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("netra.storage.database.BUSY_MILLISECONDS", 50)
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    migrate(url)
+    factory = RequestScopedSessionFactory(Database(url))
+    await factory.start()
+    before = factory.aggregator.figures()
+    try:
+        with contextlib.closing(sqlite3.connect(tmp_path / "netra.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            async def write(number: int) -> Exception:
+                scope = factory.scope(request_id=f"req_{number}", user_id=f"usr_{number}")
+                with scope, pytest.raises(Unavailable) as raised:
+                    await factory.write(lambda connection: None)
+                return raised.value
+
+            errors = await asyncio.gather(*(write(number) for number in range(10)))
+        after = factory.aggregator.figures()
+        assert len({id(error) for error in errors}) == 10
+        assert (after.failed - before.failed, after.errors) == (10, {"locked": 10})
+        assert factory.aggregator.health() == ("unhealthy", ["100% of the sessions could not begin"])
+        assert {line["user_id"] for line in failures(logged)} == {f"usr_{number}" for number in range(10)}
+        assert not [line for line in logged.entries if line["event"] == "commit_failed"], "nothing was to be committed"
+    finally:
+        await factory.close()
 
 
 @pytest.mark.spec("factory.original-error", "factory.creations-counted")

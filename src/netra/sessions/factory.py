@@ -28,7 +28,7 @@ from netra.storage import Database
 from netra.storage.pools import PoolMetrics
 
 from .aggregator import SystemSessionAggregator
-from .failures import kind_of, root_of
+from .failures import is_counted, kind_of, mark_counted, root_of
 from .leaks import LeakDetector
 from .metrics import DatabaseSessionMetrics, SessionState, error_context
 from .scopes import RequestSession, current_session, origin_of_task
@@ -387,9 +387,9 @@ class RequestScopedSessionFactory:
         assert isinstance(error, Exception)
         kind = kind_of(error)
         root = root_of(error)
-        if kind is None or getattr(root, "netra_counted", False):
+        if kind is None or is_counted(error):
             return error
-        root.netra_counted = True  # type: ignore[attr-defined]  # it may pass through a session around this one
+        mark_counted(error)  # it may pass through a session around this one
         self.aggregator.failed(kind)
         session.establish(False)
         told = session.begin() if session.metrics is None else session.metrics

@@ -28,9 +28,25 @@ used; the server is not ready; any other."""
 
 def root_of(error: BaseException) -> BaseException:
     """The database's own error behind one that was raised for it."""
+    return _chain(error)[-1]
+
+
+def mark_counted(error: BaseException) -> None:
+    """Note that an error was counted. The error itself: several callers' errors may have one root."""
+    error.netra_counted = True  # type: ignore[attr-defined]
+
+
+def is_counted(error: BaseException) -> bool:
+    """Whether an error, or one for which it was raised, was counted before."""
+    return any(getattr(each, "netra_counted", False) for each in _chain(error))
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found = [error]
     while isinstance(error, NetraError) and error.__cause__ is not None:
         error = error.__cause__
-    return error
+        found.append(error)
+    return found
 
 
 def kind_of(error: BaseException) -> str | None:

@@ -144,10 +144,7 @@ class Writer:
                 return
             except _Broken as broken:
                 if time.monotonic() > deadline or (self._stopping and not broken.transient):
-                    refusal = Unavailable("The database cannot be reached.", hint="Try again in a moment.")
-                    refusal.__cause__ = broken.cause
-                    for unit in batch:
-                        unit.error = refusal
+                    _refuse(batch, "The database cannot be reached.", broken.cause)
                     log.error("write_refused", units=len(batch), error=type(broken.cause).__name__)
                     return
                 log.warning("write_retry", units=len(batch), error=type(broken.cause).__name__)
@@ -155,17 +152,14 @@ class Writer:
                 pause = min(pause * 2, 1.0)
             except BaseException as error:  # the commit itself failed: the outcome is unknown, so nothing is repeated
                 log.error("commit_failed", units=len(batch), exc_info=True)
-                refusal = Unavailable("The database did not confirm the change.", hint="Try again in a moment.")
-                refusal.__cause__ = error
-                for unit in batch:
-                    unit.error = refusal
+                _refuse(batch, "The database did not confirm the change.", error)
                 return
 
     def _attempt(self, batch: list[_Unit]) -> None:
         connection = self._connected()
         try:
-            transaction = connection.begin()
             try:
+                transaction = connection.begin()
                 stored = self._work(connection, batch)
             except BaseException as error:
                 raise _Broken(error, transient=not connection.invalidated) from error
@@ -266,6 +260,12 @@ def is_broken(error: BaseException) -> bool:
     if state is None:  # the driver's own: the connection was lost in the middle
         return isinstance(error, OperationalError | InterfaceError)
     return str(state).startswith(_POSTGRESQL)
+
+
+def _refuse(batch: list[_Unit], message: str, cause: BaseException) -> None:
+    for unit in batch:  # an error of its own for each caller, who raises it, and for whom it is counted
+        unit.error = Unavailable(message, hint="Try again in a moment.")
+        unit.error.__cause__ = cause
 
 
 def _settle(batch: list[_Unit]) -> None:
