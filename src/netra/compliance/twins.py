@@ -57,9 +57,9 @@ class Nearness(IntEnum):
     APART = 0
     """Each is used in a part of the program that never sees the other."""
     TREE = 1
-    """Below one package, both are used."""
+    """Below one package both are used, or one package defines both."""
     PACKAGE = 2
-    """In one package, both are used."""
+    """In one package both are used, and by more than their own modules."""
     FILE = 3
     """In one file, both are used."""
 
@@ -422,8 +422,11 @@ def _nearness(one: Twin, other: Twin) -> Nearness:
     theirs = {other.file.path, *other.users}
     if not ours.isdisjoint(theirs):
         return Nearness.FILE
-    if not {_directory(each) for each in ours}.isdisjoint({_directory(each) for each in theirs}):
+    shared = {_directory(each) for each in ours} & {_directory(each) for each in theirs}
+    if not shared.isdisjoint({_directory(each) for each in (*one.users, *other.users)}):
         return Nearness.PACKAGE
+    if shared:
+        return Nearness.TREE
     depth = len(_common(_directory(one.file.path).split("/"), _directory(other.file.path).split("/")))
     # One level below what both definitions have in common, the parts of the program begin.
     if not {_part(each, depth) for each in ours}.isdisjoint({_part(each, depth) for each in theirs}):

@@ -15,6 +15,7 @@ from netra.compliance.twins import Family, Nearness, Twin, families, own
 
 DRIFTED = 0.8
 """Common member names of all, from which on twins are copies that have drifted apart."""
+HALF = 0.5
 MOST_ROWS = 20
 """Members in a table; further ones are counted."""
 MOST_USERS = 3
@@ -24,7 +25,7 @@ MOST_USERS = 3
 def classify(family: Family) -> tuple[str, Severity] | None:
     """The rule a family falls under and how bad it is; None when its name alone is no reason to speak."""
     if family.several_deployables:
-        return ("SSOT104", Severity.INFO) if family.alike and (family.is_specific or family.likeness >= 0.5) else None
+        return ("SSOT104", Severity.INFO) if family.alike and (family.is_specific or family.likeness >= HALF) else None
     if family.identical:
         empty = not own(family.canonical.row)
         if empty and not (family.is_specific and family.nearness >= Nearness.TREE):
@@ -38,9 +39,11 @@ def classify(family: Family) -> tuple[str, Severity] | None:
 
 def _is_dangerous(family: Family) -> bool:
     """Whether somebody can hold one and mean the other."""
+    if not any(each.users for each in family.twins):
+        return family.is_specific and family.likeness >= DRIFTED and family.nearness >= Nearness.TREE
     if family.nearness >= Nearness.PACKAGE:
-        return family.is_specific or family.likeness >= 0.5
-    return family.nearness >= Nearness.TREE and family.is_specific
+        return family.is_specific or family.likeness >= HALF
+    return family.nearness >= Nearness.TREE and family.is_specific and family.likeness >= HALF
 
 
 def _of(rule: str, project: Project, config: Config) -> Iterator[Finding]:
