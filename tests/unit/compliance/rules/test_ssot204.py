@@ -1,0 +1,67 @@
+"""SSOT204 relative-import: files that leave the style of their package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.code_base import check, ids, one
+
+RULE = {"select": ["SSOT2"], "ignore": ["SSOT201"]}
+APP = {
+    "app/__init__.py": "from .a import A\n",
+    "app/a.py": "class A:\n    pass\n",
+    **{f"app/user{number}.py": "from app.a import A\n" for number in range(8)},
+}
+MIXED = {
+    **APP,
+    "app/deep/__init__.py": "",
+    "app/deep/odd.py": "import os\n\nfrom ..a import A as B\nfrom . import odd\n",
+}
+
+
+def test_the_file_that_differs_from_its_package_is_reported_once(tmp_path: Path) -> None:
+    found = one(check(tmp_path, MIXED, RULE), "SSOT204")
+    assert (found.place.path, found.place.line) == ("app/deep/odd.py", 3)
+    assert "8 of 10 imports of app's own modules are absolute" in found.message
+    assert found.severity == "warning"
+
+
+def test_the_fix_writes_whole_names(tmp_path: Path) -> None:
+    fix = one(check(tmp_path, MIXED, RULE), "SSOT204").fix
+    assert fix is not None
+    assert not fix.safe
+    assert [(each.first, each.last, each.text) for each in fix.edits] == [
+        (3, 3, "from app.a import A as B\n"),
+        (4, 4, "from app.deep import odd\n"),
+    ]
+
+
+def test_an_indented_statement_of_several_lines_keeps_its_place(tmp_path: Path) -> None:
+    text = "def f():\n    from ..a import (\n        A,\n        A as C,\n    )\n    return A, C\n"
+    fix = one(check(tmp_path, {**MIXED, "app/deep/odd.py": text}, RULE), "SSOT204").fix
+    assert fix is not None
+    assert [(each.first, each.last, each.text) for each in fix.edits] == [(2, 5, "    from app.a import A, A as C\n")]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(APP, id="in __init__"),
+        pytest.param({"app/__init__.py": "", "app/a.py": "", "app/b.py": "from . import a\n"}, id="the only style"),
+    ],
+)
+def test_is_no_odd_one(tmp_path: Path, files: dict[str, str]) -> None:
+    assert ids(check(tmp_path, files, RULE)) == []
+
+
+def test_selected_by_its_name_it_forbids_relative_imports_everywhere(tmp_path: Path) -> None:
+    files = {"app/__init__.py": "", "app/a.py": "", "app/b.py": "from . import a\n"}
+    assert ids(check(tmp_path, files, {"select": ["SSOT204"]})) == ["SSOT204"]
+
+
+def test_moving_lines_keeps_the_fingerprint_and_another_file_changes_it(tmp_path: Path) -> None:
+    first = one(check(tmp_path / "a", MIXED, RULE), "SSOT204").fingerprint
+    assert one(check(tmp_path / "b", {**MIXED, "app/deep/odd.py": "\n\n" + ODD}, RULE), "SSOT204").fingerprint == first
+    moved = {**APP, "app/deep/__init__.py": "", "app/deep/even.py": ODD.replace("odd", "even")}
+    assert one(check(tmp_path / "c", moved, RULE), "SSOT204").fingerprint != first
