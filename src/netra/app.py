@@ -7,6 +7,7 @@ or tests them.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -79,6 +80,10 @@ NOT_AUTHENTICATED = 4401
 RECHECK_SECONDS = 1.0
 """How often open connections are checked against revocations made by other processes."""
 RECONNECT_MILLISECONDS = 1000
+STOP_SECONDS = 4.0
+"""How long the parts may take to stop once the runs were given their time, whatever the database does."""
+ABANDON_SECONDS = 1.0
+"""After so much more the parts are left as they are, and after so much again the process ends itself."""
 
 
 class Netra:
@@ -143,6 +148,7 @@ class Netra:
         self.figures, self.alerts = daily, alert_manager
         self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
+        self._drain_until: float | None = None
         self.failure: NetraError | None = None
         """Why the server could not start, for whoever runs it."""
         self.asgi = self._application()
@@ -196,14 +202,39 @@ class Netra:
         stack.push_async_callback(self.alerts.stop)
 
     async def stop(self) -> None:
-        """Stop every part, the last one first. Runs that do not end in time go on after the next start."""
+        """Stop every part, the last one first. Runs that do not end in time go on after the next start.
+
+        It takes `drain_seconds` and a few more at most, whatever the database does. What is stored was confirmed; what
+        was not confirmed to anybody may be lost.
+        """
         running, self._running = self._running, None
-        if running is not None:
-            await running.aclose()
+        if running is None:
+            return
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.settings.drain_seconds if self._drain_until is None else self._drain_until
+        self._drain_until = None
+        seconds = max(0.0, until - loop.time())
+        closing = asyncio.create_task(self._close(running, seconds), name="stop")
+        await asyncio.wait({closing}, timeout=seconds + STOP_SECONDS + ABANDON_SECONDS)
+        if closing.done():
+            closing.result()
             log.info("stopped")
+        else:
+            closing.cancel()
+            log.error("stop_abandoned", hint="Something does not answer, most likely the database.")
+
+    async def _close(self, running: AsyncExitStack, drain_seconds: float) -> None:
+        self.database.finish_within(drain_seconds + STOP_SECONDS)
+        await self.engine.drain(drain_seconds)
+        self.database.finish_within(STOP_SECONDS)
+        await running.aclose()
 
     def drain(self) -> None:
-        """Tell every reader that the server goes away. Called before their connections are closed."""
+        """Tell every reader that the server goes away. Called before their connections are closed.
+
+        The time that runs have to end begins now.
+        """
+        self._drain_until = asyncio.get_running_loop().time() + self.settings.drain_seconds
         farewell = text_frame(encode(Draining(retry_after_ms=RECONNECT_MILLISECONDS)))
         for connection in self.hub.connections():
             connection.transport.write(farewell)
@@ -374,13 +405,31 @@ def serve(settings: Settings) -> None:
         if netra.identity.setup_token is not None:
             announce_setup(f"{origin}/setup#token={netra.identity.setup_token}")
 
-    server = Server(netra.asgi, settings, on_ready=ready, on_drain=netra.drain)
+    def drain() -> None:
+        netra.drain()
+        _end_after(max(1.0, settings.drain_seconds) + STOP_SECONDS + 2 * ABANDON_SECONDS)
+
+    server = Server(netra.asgi, settings, on_ready=ready, on_drain=drain)
     with suppress(SystemExit):  # uvicorn's way to say that it could not start; what follows says why
         server.run()
     if netra.failure is not None:
         raise netra.failure
     if not server.started:
         raise ConfigurationError("The server did not start.", hint="The lines above say why; `netra doctor` checks.")
+
+
+def _end_after(seconds: float) -> None:
+    """End this process if it is still there then: a thread that hangs in a database's driver cannot be interrupted, and
+    the interpreter would wait for it. Everything that was confirmed is stored by then.
+    """
+
+    def end() -> None:
+        log.error("stop_forced", hint="Something does not answer, most likely the database.")
+        os._exit(1)
+
+    last = threading.Timer(seconds, end)
+    last.daemon = True
+    last.start()
 
 
 def announce_setup(link: str) -> None:

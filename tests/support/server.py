@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -58,8 +60,9 @@ class ServerProcess:
             "COLUMNS": "400",  # so that no printed link is wrapped
             **(environment or {}),
         }
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
+        self._enough: socket.socket | None = None
         self._lines: list[str] = []
         self._news = threading.Condition()
 
@@ -105,11 +108,10 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._enough, enough = socket.socketpair()
+        self._reader = threading.Thread(target=self._read, args=(self._process, enough), daemon=True)
         self._reader.start()
         if ready:
             try:
@@ -144,9 +146,9 @@ class ServerProcess:
         self._wait(matches, timeout, f"the server did not print {pattern!r}")
         return found[0]
 
-    def stop(self, timeout: float = 30) -> int:
-        """Ask it to stop (SIGTERM) and return its exit code."""
-        return self._end(signal.SIGTERM, timeout)
+    def stop(self, timeout: float = 30, *, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop and return its exit code."""
+        return self._end(number, timeout)
 
     def kill9(self) -> None:
         """End it at once, with no chance to tidy up."""
@@ -185,13 +187,25 @@ class ServerProcess:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         return self.data_dir
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[bytes], enough: socket.socket) -> None:
+        """Take in what it prints, until it has closed its output or nobody wants any more: a process that the server
+        has started may outlive it and keep the output open.
+        """
         assert process.stdout is not None
-        for line in process.stdout:
-            with self._news:
-                self._lines.append(line)
-                self._news.notify_all()
+        rest = b""
+        with process.stdout as output, enough:
+            while output in select.select([output, enough], [], [])[0]:
+                chunk = os.read(output.fileno(), 65536)
+                if not chunk:
+                    break
+                *lines, rest = (rest + chunk).split(b"\n")
+                if lines:
+                    with self._news:
+                        self._lines.extend(line.decode(errors="replace") + "\n" for line in lines)
+                        self._news.notify_all()
         with self._news:
+            if rest:
+                self._lines.append(rest.decode(errors="replace"))
             self._news.notify_all()
 
     def _wait(self, condition: Callable[[], bool], timeout: float, complaint: str) -> None:
@@ -207,14 +221,14 @@ class ServerProcess:
                 self._news.wait(0.05)  # a new line may be the one; readiness shows over HTTP only
 
     def _end(self, number: signal.Signals, timeout: float) -> int:
-        process, reader = self._process, self._reader
+        process, reader, enough = self._process, self._reader, self._enough
         assert process is not None, "the server is not started"
         if process.poll() is None:
             os.killpg(process.pid, number)
         code = process.wait(timeout)
-        if reader is not None:
-            reader.join(5)
-        if process.stdout is not None:
-            process.stdout.close()
-        self._process = self._reader = None
+        assert reader is not None and enough is not None
+        reader.join(5)
+        enough.close()
+        reader.join(5)
+        self._process = self._reader = self._enough = None
         return code

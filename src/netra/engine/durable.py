@@ -8,14 +8,17 @@ is that it must be carried on, and the recorded results of its steps; states, ev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from dbos import StepReservation as Place
 from dbos import error as dbos_error
@@ -24,11 +27,15 @@ from sqlalchemy import Engine, create_engine, event
 from netra.errors import Unavailable
 from netra.storage.database import BUSY_MILLISECONDS, parse_url
 
+log = structlog.get_logger(__name__)
+
 APPLICATION = "netra"
 APPLICATION_VERSION = "1"
 """Constant, so that a newer version of the server carries on the runs of the one before."""
 WORKFLOW = "netra.run"
 SETTLE_SECONDS = 2.0
+CLOSE_SECONDS = 4.0
+"""How long DBOS may take to close; its threads sleep for longer than that while its database is away."""
 TIDY = 500
 
 Progress = Literal["unknown", "open", "closed"]
@@ -126,9 +133,22 @@ class Durable:
         if self._handles:
             await asyncio.wait(self._handles, timeout=SETTLE_SECONDS)
         _current = None
-        await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), DBOS.destroy)
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+        def close() -> None:
+            try:
+                DBOS.destroy()
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+                    loop.call_soon_threadsafe(closed.set)
+
+        threading.Thread(target=close, name="netra-durable-close", daemon=True).start()
+        try:
+            await asyncio.wait_for(closed.wait(), CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("durable_left_behind")
         # DBOS made its own threads the loop's default; give the loop some that live.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        loop.set_default_executor(ThreadPoolExecutor())
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None

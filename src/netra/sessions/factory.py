@@ -78,6 +78,10 @@ class RequestScopedSessionFactory:
         if self._checker is None:
             self._checker = asyncio.create_task(self._check(), name="database session checker")
 
+    def finish_within(self, seconds: float) -> None:
+        """See `Database.finish_within`."""
+        self._database.finish_within(seconds)
+
     async def close(self) -> None:
         """Close every connection. Safe to call twice; `start` opens again."""
         checker, self._checker = self._checker, None

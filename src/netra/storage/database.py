@@ -261,6 +261,14 @@ class Database:
             self._made("session", self._sessions.sync_engine)
         return self._sessions
 
+    def finish_within(self, seconds: float) -> None:
+        """Let no write wait for longer than `seconds` from now, whatever the database does. For a server that stops.
+
+        What is not stored by then fails with `Unavailable`, as does every write that comes later.
+        """
+        if self._writer is not None:
+            self._writer.finish_within(seconds)
+
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection. Safe to call twice."""
         writer, self._writer = self._writer, None

@@ -3,7 +3,8 @@
 A commit that reaches the disk costs the same for one change as for a hundred. So callers hand over functions, the
 thread takes all that have gathered while it wrote the last ones, runs each in a savepoint, commits once, and only then
 answers anybody. Results reach the event loop in the order of the commits, which is what keeps a log's readers in
-order. The queue is bounded; when it is full, `write` refuses instead of waiting.
+order. The queue is bounded; when it is full, `write` refuses instead of waiting. A server that stops sets a time after
+which nobody waits any more (`finish_within`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _SAVEPOINT, _RELEASE, _ROLL_BACK = (Prepared(text(f"{word} unit")) for word in (
 
 RETRY_SECONDS = 20.0
 """How long the writer tries to reach a database that went away before it refuses the work that waits."""
+JOIN_SECONDS = 1.0
+"""How long the thread may take to end once nobody waits for it any more."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,10 @@ class Writer:
         self._queue: deque[_Unit] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._writing: list[_Unit] = []
+        """What the thread works on."""
+        self._last: float | None = None
+        """The monotonic time after which nobody waits."""
         self._connection: Connection | None = None
         """Kept between commits; only the thread touches it."""
 
@@ -75,6 +82,7 @@ class Writer:
         """
         self._loop = asyncio.get_running_loop()
         self._stopping = False
+        self._last = None
         self._thread = threading.Thread(target=self._run, name="netra-writer", daemon=True)
         self._thread.start()
         try:
@@ -83,15 +91,44 @@ class Writer:
             await self.stop()
             raise
 
+    def finish_within(self, seconds: float) -> None:
+        """Let nobody wait for longer than `seconds` from now: what is not stored by then is refused, as is what comes
+        later. For a server that stops, whose database may never answer again. A later call can only shorten it.
+        """
+        if self._loop is None:
+            return
+        last = time.monotonic() + seconds
+        with self._wake:
+            self._last = last if self._last is None else min(last, self._last)
+            self._wake.notify()
+        self._loop.call_later(seconds, self._refuse_rest)
+
+    def _refuse_rest(self) -> None:
+        """On the loop, because the thread may hang in a connection that does not answer."""
+        with self._wake:
+            rest = [*self._writing, *self._queue]
+            self._queue.clear()
+        waited = [unit for unit in rest if not unit.future.done()]
+        for unit in waited:
+            unit.future.set_exception(
+                Unavailable("The database did not confirm the change.", hint="Try again in a moment.")
+            )
+            unit.future.exception()  # a caller may have gone; its error is then nobody's
+        if waited:
+            log.error("writes_given_up", units=len(waited))
+
     async def stop(self) -> None:
-        """Write what was accepted, then end the thread."""
+        """Write what was accepted, then end the thread. After `finish_within` a thread that hangs is left behind."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        await asyncio.to_thread(thread.join)
+        last = None if self._last is None else max(0.0, self._last - time.monotonic()) + JOIN_SECONDS
+        await asyncio.to_thread(thread.join, last)
+        if thread.is_alive():
+            log.warning("writer_left_behind")
         self._engine.dispose()
 
     async def write(
@@ -101,7 +138,7 @@ class Writer:
         assert self._loop is not None
         future: asyncio.Future[T] = self._loop.create_future()
         with self._wake:
-            if self._stopping:
+            if self._stopping or self._is_late():
                 raise Unavailable("The server is stopping.", hint="Try again in a moment.")
             if len(self._queue) >= QUEUE:
                 raise Unavailable("Too much waits to be written.", hint="Try again in a moment.")
@@ -109,6 +146,9 @@ class Writer:
             self._wake.notify()
         # A caller that gives up must not undo work whose outcome it no longer sees: the unit runs all the same.
         return await asyncio.shield(future)
+
+    def _is_late(self) -> bool:
+        return self._last is not None and time.monotonic() >= self._last
 
     def _run(self) -> None:
         try:
@@ -123,7 +163,7 @@ class Writer:
                     self._wake.wait()
                 if not self._queue:
                     return
-                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+                batch = self._writing = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             started = time.perf_counter()
             self._write(batch)
             metrics.commit_seconds.observe(time.perf_counter() - started)
@@ -133,6 +173,8 @@ class Writer:
                 self._loop.call_soon_threadsafe(_settle, batch)
             except RuntimeError:  # the loop is gone: nobody waits any more
                 return
+            with self._wake:
+                self._writing = []
 
     def _write(self, batch: list[_Unit]) -> None:
         """Run the batch to its commit; try again while the database is away or another process was in the way."""
@@ -143,7 +185,8 @@ class Writer:
                 self._attempt(batch)
                 return
             except _Broken as broken:
-                if time.monotonic() > deadline or (self._stopping and not broken.transient):
+                late = time.monotonic() > deadline or self._is_late()
+                if late or (self._stopping and not broken.transient):
                     _refuse(batch, "The database cannot be reached.", broken.cause)
                     log.error("write_refused", units=len(batch), error=type(broken.cause).__name__)
                     return
@@ -215,6 +258,8 @@ class Writer:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            if self._is_late():
+                connection.invalidate()  # the pool it came from may be gone, and would keep it open
             connection.close()
 
 

@@ -70,3 +70,30 @@ async def test_a_statement_that_takes_too_long_is_ended_and_the_writer_goes_on(
             await database.write(lambda connection: connection.execute(text("SELECT pg_sleep(60)")).scalar())
         assert await database.write(lambda connection: connection.execute(text("SELECT 1")).scalar()) == 1
         await database.stop()
+
+
+async def test_nobody_waits_longer_than_a_stopping_server_allows(own_postgres: PostgresServer) -> None:
+    database = Database(own_postgres.create_database())
+    await database.start()
+
+    def create(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE notes (id INTEGER)"))
+
+    await database.write(create)
+    own_postgres.freeze()
+    writes = [asyncio.create_task(database.write(count))]
+    await asyncio.sleep(0.1)  # the writer has begun with it, and the next one waits
+    writes.append(asyncio.create_task(database.write(count)))
+    database.finish_within(60)
+    database.finish_within(0.2)
+    database.finish_within(60)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*writes, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Unavailable] * 2
+        with pytest.raises(Unavailable):
+            await database.write(count)
+        await database.stop()
+    own_postgres.thaw()
+    await database.start()
+    assert await database.write(count) == 0, "another start has all the time again"
+    await database.stop()

@@ -199,6 +199,15 @@ async def test_stopping_finishes_what_was_accepted(database_url: str) -> None:
     await database.stop()
 
 
+async def test_what_is_accepted_in_time_before_the_end_is_stored(database: Database) -> None:
+    database.finish_within(0.3)
+    assert await asyncio.gather(*(database.write(note(number)) for number in range(20)))
+    await asyncio.sleep(0.31)
+    with pytest.raises(Unavailable):
+        await database.write(note(99))
+    assert await stored(database) == list(range(20))
+
+
 async def test_a_connection_for_reading_cannot_write(database: Database) -> None:
     async def write() -> None:
         async with database.read() as connection:
