@@ -11,6 +11,12 @@ from .scopes import Place, Scope, at, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
 _COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
+_LEAVES: frozenset[type] = frozenset({ast.Name, ast.Constant})
+"""In which there is nothing to find."""
+_INNER: dict[type, tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in ("ctx", "op", "ops", "conversion"))
+    for kind in ast.expr.__subclasses__()
+}
 
 
 class Expressions:
@@ -27,7 +33,7 @@ class Expressions:
     def _expression(self, node: ast.expr, place: Place) -> None:
         """Reads, calls, tests and names bound in an expression."""
         kind = type(node)
-        if kind is ast.Name or kind is ast.Constant:
+        if kind in _LEAVES:
             return
         if kind is ast.Attribute:
             self._attribute(node, place)  # type: ignore[arg-type]
@@ -51,9 +57,11 @@ class Expressions:
             elif kind is ast.Dict:
                 keys = (getattr(each, "value", None) for each in node.keys)  # type: ignore[attr-defined]
                 self._keys.update(each for each in keys if isinstance(each, str))
-            for child_node in ast.iter_child_nodes(node):
-                if isinstance(child_node, ast.expr):
-                    self._expression(child_node, place)
+            for name in _INNER.get(kind, kind._fields):
+                inner = getattr(node, name)
+                for each in inner if type(inner) is list else (inner,):
+                    if type(each) not in _LEAVES and isinstance(each, ast.expr):
+                        self._expression(each, place)
 
     def _comprehension(self, node: ast.expr, place: Place) -> None:
         for generator in node.generators:  # type: ignore[attr-defined]
@@ -95,9 +103,11 @@ class Expressions:
         if not place.attribute_errors and any(dotted(each) == "AttributeError" for each in node.args):
             place = at(place, place.how, attribute_errors=True)  # `raises(AttributeError, lambda: …)`
         for each in node.args:
-            self._expression(each, place)
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
         for keyword in node.keywords:
-            self._expression(keyword.value, place)
+            if type(keyword.value) not in _LEAVES:
+                self._expression(keyword.value, place)
 
     def _test(self, name: str, node: ast.Call, place: Place) -> None:
         """`isinstance`, `hasattr` and their like say more about a name than we follow."""
@@ -173,28 +183,36 @@ class Expressions:
     def _resolve(self) -> tuple[list[Call], list[Read]]:
         calls, reads = [], []
         for scope in self._scopes:
+            same: dict[str, bool] = {}
+            values: dict[str, str] = {}
             for name, line, positional, keywords in scope.calls:
-                if means_same(name.partition(".")[0], scope):
+                head = name.partition(".")[0]
+                if head not in same:
+                    same[head] = means_same(head, scope)
+                if same[head]:
                     calls.append(Call(name, line, scope.index, positional, keywords))
             for receiver, attribute, line, error_path in scope.reads:
-                source = self._receiver(receiver, attribute, scope)
+                source = self._receiver(receiver, attribute, scope, values)
                 if source:
                     reads.append(Read(attribute, line, scope.index, receiver, source, error_path))
         return calls, reads
 
-    def _receiver(self, receiver: str, attribute: str, scope: Scope) -> str:
+    def _receiver(self, receiver: str, attribute: str, scope: Scope, values: dict[str, str]) -> str:
+        """The source of a receiver's class; `values` remembers those of names in the scope."""
         head, _, rest = receiver.partition(".")
+        if head not in values:
+            values[head] = value_of(head, scope)
+        source = values[head]
+        if not source or (rest and source != "self"):
+            return ""
         at: Scope | None = scope
         while at is not None:
-            if receiver in at.unsure or f"{receiver}.{attribute}" in at.unsure or head in at.unsure:
+            if at.unsure and not at.unsure.isdisjoint((head, receiver, f"{receiver}.{attribute}")):
                 return ""
             if head in at.bindings:
                 break
             at = at.outer
-        source = value_of(head, scope)
-        if not rest:
-            return source
-        return f"attr:{rest}" if source == "self" else ""
+        return f"attr:{rest}" if rest else source
 
     def _makes(self, scope: Scope) -> list[str]:
         found: dict[str, None] = {}

@@ -59,9 +59,9 @@ class ClassScope:
             self.members[member.name] = structs.replace(known, type="")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
-    """Where a statement stands."""
+    """Where a statement stands. Not changed once it is made (to have that checked would cost more than the rest)."""
 
     scope: Scope
     into: ClassScope | None
