@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from .config import Config, ConfigError, ScopeName
+from .config import Config, ConfigError, ScopeName, matches
+from .declared import declared
 from .extract import extract
 from .facts import FileFacts, Trouble
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
@@ -97,6 +97,7 @@ def judge(
         started = now
 
     project = Project(read, tree.others, config.source_roots)
+    project.declared = declared(tree.root)
     for file in project.files:
         file.scope = scope_of(file, config)
         file.service = service_of(file, config)
@@ -177,7 +178,7 @@ def selected(config: Config) -> tuple[Rule, ...]:
 def scope_of(file: File, config: Config) -> ScopeName:
     """Whether a file belongs to the product, its tests or its scripts: as configured, else by the names on its path."""
     for scope, patterns in config.scopes.items():
-        if any(_matches(file.path, pattern) for pattern in patterns):
+        if any(matches(file.path, pattern) for pattern in patterns):
             return scope
     parts = file.path.split("/")
     name = parts[-1]
@@ -194,11 +195,6 @@ def service_of(file: File, config: Config) -> str:
         if file.path.startswith(f"{service.strip('/')}/"):
             return service.strip("/")
     return ""
-
-
-def _matches(path: str, pattern: str) -> bool:
-    pattern = pattern.rstrip("/")
-    return fnmatchcase(path, pattern) or path.startswith(f"{pattern}/") or fnmatchcase(path, f"{pattern}/*")
 
 
 def _allow(
@@ -220,7 +216,7 @@ def _is_allowed(project: Project, config: Config, finding: Finding) -> bool:
     if file is not None and any(finding.rule.startswith(each.upper()) for each in config.per_scope.get(file.scope, ())):
         return True
     return any(
-        _matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules)
+        matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules)
         for pattern, rules in config.per_file.items()
     )
 

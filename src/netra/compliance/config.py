@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,6 +85,12 @@ class Config:
     """Patterns of paths where mocks are errors."""
     max_file_lines: tuple[int, int] = (1000, 2000)
     max_function_lines: tuple[int, int] = (100, 300)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a pattern of the configuration means a path, or a directory above it."""
+    pattern = pattern.rstrip("/")
+    return fnmatchcase(path, pattern) or path.startswith(f"{pattern}/") or fnmatchcase(path, f"{pattern}/*")
 
 
 DEFAULT_WEIGHTS = {"error": 1.0, "warning": 0.3, "info": 0.05}

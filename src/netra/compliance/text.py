@@ -30,10 +30,18 @@ _GENERATED = re.compile(
 )
 _HEAD_LINES = 15
 _ADMISSION = re.compile(
-    r"\b(?:place-?holders?|stub(?:bed)?|(?:not|to be|needs to be) (?:yet )?implemented(?: yet)?|unimplemented"
-    r"|mock(?:ed)?|simulated?|hard-?coded|dummy|to-?do|fixme|for now|fake)\b",
+    r"\bthis (?:\w+ )?is (?:\w+ )?(?:an? )?(?:\w+ )?(?:placeholder|stub|mock)\b(?! for the (?:format|value))"
+    r"|^\W*(?:a )?(?:placeholder|stub)(?:$|[\W]*$|[.,:;]| (?:for|implementation|function|method|until|-)\b)"
+    r"|\b(?:placeholder|stub|mock|dummy) (?:implementation|response|result|data|value for now)\b"
+    r"|\bnot yet (?:been )?implemented\b|\bnot (?:been )?implemented (?:yet|so far)\b"
+    r"|\b(?:to-?do|fixme)\b[^\w]*(?:\([^)]*\)\W*)?(?:actually )?implement"
+    r"(?:$|\W| (?:this|me|it|the|real|actual)\b)"
+    r"|\b(?:for now|currently),? (?:just |we |we'll |simply |only )*(?:returns?|do(?:es)? nothing|pass)\b"
+    r"|\bin (?:an? |the )?(?:real|actual|production) (?:implementation|system|app|application|scenario|environment)\b",
     re.IGNORECASE,
 )
+_OF_OTHERS = re.compile(r"sub-?class|derived|inherit|overrid|overwrit|base class|child|backend|plugin", re.IGNORECASE)
+"""What is said about an interface: others are to do the work."""
 
 
 def decode(data: bytes) -> str:
@@ -84,8 +92,8 @@ class Lines:
         for at in range(first - 1, min(last, len(self._raw))):
             line = self._raw[at]
             said = line if at in self._prose else line.partition("#")[2]
-            if said and (match := _ADMISSION.search(said)):
-                return " ".join(match.group(0).lower().split())
+            if said and (match := _ADMISSION.search(said)) and not _OF_OTHERS.search(said):
+                return " ".join(match.group(0).lower().strip(" #\"'*.,:;-").split())
         return ""
 
     def everything(self) -> list[str]:

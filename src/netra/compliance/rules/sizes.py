@@ -1,16 +1,20 @@
-"""Files and functions that nobody reads in one sitting (SSOT701, SSOT702). The limits are configuration."""
+"""Files and functions that nobody reads in one sitting (SSOT701, SSOT702). The limits are configuration.
+
+What a program wrote, what others wrote and database revisions are not measured: nobody edits them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from netra.compliance.config import Config
-from netra.compliance.project import Project
+from netra.compliance.naming import is_foreign
+from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
 
 def _files(project: Project, config: Config) -> Iterator[Finding]:
-    for file in project.files:
+    for file in _own(project):
         lines = file.facts.lines
         severity = _severity(lines, config.max_file_lines)
         if severity is not None:
@@ -25,7 +29,7 @@ def _files(project: Project, config: Config) -> Iterator[Finding]:
 
 
 def _functions(project: Project, config: Config) -> Iterator[Finding]:
-    for file in project.files:
+    for file in _own(project):
         for row in file.facts.functions:
             lines = row.end - row.line + 1
             severity = _severity(lines, config.max_function_lines)
@@ -38,6 +42,10 @@ def _functions(project: Project, config: Config) -> Iterator[Finding]:
                     (f"{file.module}.{row.qualname}",),
                     hint="Each paragraph that has a comment above it is a function that wants that name.",
                 )
+
+
+def _own(project: Project) -> Iterator[File]:
+    return (file for file in project.files if not file.facts.generated and not is_foreign(file.path))
 
 
 def _severity(lines: int, limits: tuple[int, int]) -> Severity | None:

@@ -1,0 +1,86 @@
+"""Public functions of the product that do no work yet (SSOT601).
+
+A function that returns a constant, or passes, is most often right, and so is one that raises NotImplementedError: it
+refuses, or leaves the work to others. A stub is reported only when its own comment or docstring says that it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netra.compliance.config import Config
+from netra.compliance.facts import MODULE, Function, How
+from netra.compliance.naming import is_foreign
+from netra.compliance.project import File, Project
+from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.support_code import is_for_tests
+
+_EXCUSED = frozenset(
+    {"abstractmethod", "abstractproperty", "abstractclassmethod", "abstractstaticmethod", "overload", "singledispatch",
+     "singledispatchmethod", "override", "overrides", "deprecated", "final", "abstract"}
+)  # fmt: skip
+_SHOWN_AS_NOTHING = (
+    "abstract", "base", "dummy", "fake", "interface", "mixin", "mock", "noop", "no_op", "null", "placeholder",
+    "protocol", "stub", "template",
+)  # fmt: skip
+"""In the name of a class or a module that does nothing on purpose."""
+_UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK
+
+
+def _find(project: Project, config: Config) -> Iterator[Finding]:
+    for file in project.files:
+        if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+            continue
+        for row in file.facts.functions:
+            if not row.admits or not _is_public(row) or _does_nothing_on_purpose(file.path):
+                continue
+            if row.owner == MODULE or _is_concrete(file, row.owner):
+                yield _finding(file, row)
+
+
+def _is_public(row: Function) -> bool:
+    if row.outer != MODULE or row.how & _UNUSUAL or row.qualname.startswith("_") or "._" in row.qualname:
+        return False
+    return not any(each.rpartition(".")[2] in _EXCUSED for each in row.decorators)
+
+
+def _is_concrete(file: File, owner: int) -> bool:
+    """Whether a class is no interface."""
+    row = file.facts.classes[owner]
+    if row.how & _UNUSUAL or row.function != MODULE or _does_nothing_on_purpose(row.name):
+        return False
+    if any(each.endswith(("ABCMeta", "?")) for each in row.keywords):
+        return False
+    if any(base.rpartition(".")[2] in ("ABC", "Protocol", "Interface") for base in row.bases):
+        return False
+    return not any("abstract" in decorator for each in _methods(file, owner) for decorator in each.decorators)
+
+
+def _methods(file: File, owner: int) -> Iterator[Function]:
+    return (each for each in file.facts.functions if each.owner == owner)
+
+
+def _does_nothing_on_purpose(name: str) -> bool:
+    lowered = name.lower()
+    return any(each in lowered for each in _SHOWN_AS_NOTHING)
+
+
+def _finding(file: File, row: Function) -> Finding:
+    return Finding(
+        "SSOT601",
+        Severity.WARNING,
+        Place(file.path, row.line),
+        f"`{row.qualname}` does no work, and says so: “{row.admits}”.",
+        (f"{file.module}.{row.qualname}",),
+        hint="Write it, or delete it with whatever calls it; callers cannot tell it from the real thing.",
+    )
+
+
+RULE = Rule(
+    "SSOT601",
+    "stub-in-product",
+    Severity.WARNING,
+    "A public function of the product is a placeholder.",
+    _find,
+    exposure="functions",
+)
