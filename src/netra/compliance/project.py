@@ -150,6 +150,8 @@ class Project:
                 self._directories[name].append(directory)
                 directory = directory.rpartition("/")[0]
         self._other_stems = {_stem(path) for path in others}
+        self.declared: frozenset[str] = frozenset()
+        """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
         for file in self.files:

@@ -13,11 +13,8 @@ APP = {
     "app/a.py": "class A:\n    pass\n",
     **{f"app/user{number}.py": "from app.a import A\n" for number in range(8)},
 }
-MIXED = {
-    **APP,
-    "app/deep/__init__.py": "",
-    "app/deep/odd.py": "import os\n\nfrom ..a import A as B\nfrom . import odd\n",
-}
+ODD = "import os\n\nfrom ..a import A as B\nfrom . import odd\n"
+MIXED = {**APP, "app/deep/__init__.py": "", "app/deep/odd.py": ODD}
 
 
 def test_the_file_that_differs_from_its_package_is_reported_once(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Two modules under one name, and one module under two (SSOT205 and SSOT206).
+
+SSOT205: a file is imported as `a.b.c` and as `b.c`. Python loads it twice: two classes of each name, two of each
+singleton, and `isinstance` is false between them. SSOT206: a package or module of the code base has the name of another
+distribution or of a module of the standard library that the code base uses; which one is imported depends on the path.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+
+from netra.compliance.config import Config
+from netra.compliance.facts import How
+from netra.compliance.project import File, Project
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+_MOST_PLACES = 5
+_ROOTS = frozenset({"", "src", "lib", "python"})
+"""Directories that are on the path of a program, besides configured ones."""
+_UNSHADOWED = frozenset(sys.builtin_module_names) | {"test", "tests", "this", "site", "sitecustomize", "usercustomize"}
+"""Modules that cannot be shadowed, or whose names everybody may use."""
+
+
+def _twice(project: Project, config: Config) -> Iterable[Finding]:
+    names: dict[str, dict[str, list[Place]]] = defaultdict(lambda: defaultdict(list))
+    for file in project.files:
+        for row in file.facts.imports:
+            if row.level or row.how & How.TYPE_CHECKING:
+                continue
+            module = project.module(file, row.module)
+            if module.kind != "module" or module.file is None or module.file.is_package or module.file is file:
+                continue
+            if module.file.scope != file.scope or module.file.service != file.service:
+                continue
+            names[module.file.path][row.module].append(Place(file.path, row.line, f"imports {row.module}"))
+    # One finding for two roots, not one for each file below them.
+    pairs: dict[tuple[str, str], list[tuple[File, list[Place]]]] = defaultdict(list)
+    for path, used in names.items():
+        if len(used) > 1:
+            long, short = max(used, key=lambda name: (len(name), name)), min(used, key=lambda name: (len(name), name))
+            prefix = long[: len(long) - len(short)].rstrip(".")
+            if prefix and long.endswith(f".{short}"):
+                rare = min(used.values(), key=len)
+                pairs[prefix, short.partition(".")[0]].append((project.by_path[path], rare))
+    for (prefix, top), files in pairs.items():
+        files.sort(key=lambda each: each[0].path)
+        file = files[0][0]
+        long = f"{prefix}.{top}"
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        every = list(dict.fromkeys(place for _, found in files for place in found))
+        yield Finding(
+            "SSOT205",
+            Severity.ERROR,
+            every[0],
+            f"{file.path}{more} is imported both below {long} and below {top}, so it is loaded twice",
+            (long, top),
+            (Place(file.path, 1, "is loaded twice"), *every[1:_MOST_PLACES]),
+            tuple(dict.fromkeys([*(place.path for place in every), *(each.path for each, _ in files)])),
+            None,
+            (f"{len(every)} imports use the rarer name of a module",),
+            f"Import it under one name everywhere, and take {prefix.replace('.', '/')} or what it is in off the path.",
+        )
+
+
+def _shadows(project: Project, config: Config) -> Iterable[Finding]:
+    roots = _ROOTS | {each.strip("/") for each in config.source_roots}
+    tops: dict[str, list[File]] = defaultdict(list)
+    for file in project.files:
+        top = file.module.partition(".")[0]
+        if (top in project.declared or top in sys.stdlib_module_names) and top not in _UNSHADOWED:
+            tops[top].append(file)
+    if not tops:
+        return
+    users: dict[str, list[tuple[File, int]]] = defaultdict(list)
+    for file in project.files:
+        for row in file.facts.imports:
+            head = row.module.partition(".")[0]
+            if not row.level and head in tops:
+                users[head].append((file, row.line))
+    for top, files in sorted(tops.items()):
+        by_root: dict[str, list[File]] = defaultdict(list)
+        for file in files:
+            by_root[file.package_root].append(file)
+        for root, own in sorted(by_root.items()):
+            own.sort(key=lambda each: (not each.is_package, each.path))
+            mine = {each.path for each in own}
+            # A directory that is not a root is on the path of what is started there.
+            beside = [
+                (file, line)
+                for file, line in users[top]
+                if file.path not in mine and (root in roots or file.directory == root)
+            ]
+            if not beside or own[0].scope != "core" or all(file.scope != "core" for file, _ in beside):
+                continue
+            whose = "a module of the standard library" if top in sys.stdlib_module_names else "a dependency"
+            yield Finding(
+                "SSOT206",
+                Severity.WARNING,
+                Place(own[0].path, 1, top),
+                f"{own[0].path} has the name of {whose} that is imported: the path decides which one `{top}` is",
+                (top, root),
+                tuple(Place(file.path, line, f"imports {top}") for file, line in beside[:_MOST_PLACES]),
+                (own[0].path,),
+                None,
+                (),
+                "Rename it.",
+            )
+
+
+RULES = (
+    Rule(
+        "SSOT205",
+        "dual-root-import",
+        Severity.ERROR,
+        "A module is imported under two names, so it is loaded twice.",
+        _twice,
+        exposure="imports",
+    ),
+    Rule(
+        "SSOT206",
+        "shadowed-third-party",
+        Severity.WARNING,
+        "A module of the code base has the name of a dependency or of the standard library.",
+        _shadows,
+        exposure="modules",
+    ),
+)
