@@ -18,8 +18,9 @@ from netra.errors import Unavailable
 from netra.events import RunStatus
 from netra.executions import AgentExecutionTracker, Verdict
 
-from .execution import Execution, seconds_left
+from .execution import Execution
 from .runs import Attempt
+from .time_limit import seconds_left
 from .tracking import Tracked
 from .watchdog import LoopWatchdog
 

@@ -30,7 +30,7 @@ from .approvals import ApprovalDesk
 from .detector import Detector
 from .durable import Durable
 from .ends import Ends
-from .execution import Execution, Left, Workshop
+from .execution import Execution, Left
 from .interface import EndedRun, OnEnded
 from .ownership import Ownership
 from .retention import forget_runs, forget_workers
@@ -38,6 +38,7 @@ from .runs import Attempt, Claimed, Note, begin_again, claim, hand_over, is_queu
 from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .workers import Worker
+from .workshop import Workshop
 
 log = structlog.get_logger(__name__)
 

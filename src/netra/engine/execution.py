@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -19,28 +18,23 @@ import structlog
 from netra.agents.adapters import run_agent
 from netra.agents.context import Answer, Budget, RunContext, UsageCounter
 from netra.agents.results import storable, to_json
-from netra.agents.spec import AgentSpec
-from netra.clock import Clock, rfc3339
-from netra.config import Settings
+from netra.clock import rfc3339
 from netra.errors import AgentError, CircuitOpen, IllegalTransition, NetraError, Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus, TextDelta, Usage
-from netra.executions import Breakers
 from netra.executions.breaker import Admission
 from netra.ids import new_id
-from netra.log import Entry, Fence, Fenced, ThreadLog
-from netra.sessions import RequestScopedSessionFactory
+from netra.log import Entry, Fence, Fenced
 
-from .approvals import ApprovalDesk
-from .durable import Durable, StepsDiffer
+from .durable import StepsDiffer
 from .failures import failure_of
 from .outbox import Outbox
 from .port import MOST_ANSWER_CHARS, TOO_LONG, DurablePort, Flood
 from .runs import Attempt, End, Note, end
-from .tool_processes import ToolProcesses
-from .tool_threads import ToolThreads
+from .time_limit import TimeLimit, seconds_left
 from .tracking import Tracked
 from .turns import read_past
 from .watchdog import LoopHeld, agent_task
+from .workshop import Workshop
 
 T = TypeVar("T")
 
@@ -55,28 +49,7 @@ _UNFORESEEN = frozenset({"internal", "not_repeatable"})
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """What every execution uses."""
-
-    settings: Settings
-    agents: dict[str, AgentSpec]
-    database: RequestScopedSessionFactory
-    log: ThreadLog
-    durable: Durable
-    threads: ToolThreads
-    processes: ToolProcesses
-    breakers: Breakers
-    desk: ApprovalDesk
-    clock: Clock
-
-    @property
-    def files_dir(self) -> Path:
-        """Where the files of messages lie, named by their ids."""
-        return self.settings.data_dir / "files"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """How an attempt went."""
 
     status: RunStatus
@@ -103,11 +76,8 @@ class Execution:
         self._admission: Admission | None = None
         self._workshop = workshop
         self._usage = UsageCounter()
-        loop = asyncio.get_running_loop()
-        self._interrupted: asyncio.Future[Outcome] = loop.create_future()
-        self._deadline: asyncio.TimerHandle | None = None
-        self._seconds_left = seconds_left(workshop.settings, attempt)
-        self._waits = 0
+        self._interrupted: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
+        self._time = TimeLimit(seconds_left(workshop.settings, attempt), self._time_is_up)
         self._outbox = Outbox(workshop.log, attempt.thread_id, Fence(attempt.run_id, attempt.number), self._refused)
         self._port = DurablePort(
             attempt,
@@ -128,7 +98,7 @@ class Execution:
 
     def cancel(self) -> None:
         """End the run as cancelled, at once."""
-        self._interrupt(Outcome("cancelled"))
+        self._interrupt(AttemptOutcome("cancelled"))
 
     def leave(self) -> None:
         """Stop without an end."""
@@ -139,7 +109,7 @@ class Execution:
         if status == "timed_out":
             self._time_is_up()
         else:
-            self._interrupt(Outcome(status, error=Failure(code=status, message=reason)))
+            self._interrupt(AttemptOutcome(status, error=Failure(code=status, message=reason)))
 
     def held_loop(self, where: str) -> None:
         """End the run, whose code has held the event loop; whatever it makes of the interruption."""
@@ -148,7 +118,7 @@ class Execution:
     @property
     def note(self) -> Note:
         """What the run has taken of its limits."""
-        worked = self._workshop.settings.run_seconds - self._left_seconds()
+        worked = self._workshop.settings.run_seconds - self._time.left
         return Note(self.attempt, worked, self._spent_usd())
 
     async def run(self) -> RunStatus | None:
@@ -162,7 +132,7 @@ class Execution:
         """
         if self.attempt.cancelled:
             self.cancel()
-        self._arm()
+        self._time.start()
         task = asyncio.current_task()
         self.tracked.starting(lambda: task is not None and not task.done())
         body = agent_task(self.attempt.run_id, self._agent(), name=f"agent {self.attempt.run_id}")
@@ -176,7 +146,7 @@ class Execution:
                 outcome = self._outcome_of(body)
             return await self._end(outcome)
         finally:
-            self._disarm()
+            self._time.stop()
             self._halt(body)
             if not self._interrupted.done():
                 self._interrupted.cancel()
@@ -186,7 +156,7 @@ class Execution:
         attempt, workshop = self.attempt, self._workshop
         if attempt.exhausted:
             raise _Ended(
-                Outcome(
+                AttemptOutcome(
                     "died",
                     error=Failure(
                         code="died", message=f"The server stopped {attempt.number - 1} times while working on this."
@@ -221,14 +191,14 @@ class Execution:
         except TypeError as error:
             raise AgentError(f"The agent's result cannot be stored: {error}") from error
 
-    def _outcome_of(self, body: asyncio.Task[Answer]) -> Outcome:
+    def _outcome_of(self, body: asyncio.Task[Answer]) -> AttemptOutcome:
         if body.cancelled():  # the agent cancelled itself
-            return Outcome("failed", error=self._unexpected(asyncio.CancelledError()))
+            return AttemptOutcome("failed", error=self._unexpected(asyncio.CancelledError()))
         error = body.exception()
         match error:
             case None:
                 answer = body.result()
-                return Outcome("succeeded", answer.text, answer.result)
+                return AttemptOutcome("succeeded", answer.text, answer.result)
             case _Ended():
                 return error.outcome
             case LoopHeld():
@@ -236,19 +206,19 @@ class Execution:
             case NetraError() if self._outbox.refused:
                 raise Left from error
             case CircuitOpen():
-                return Outcome("failed", error=Failure(**_shown(error)))
+                return AttemptOutcome("failed", error=Failure(**_shown(error)))
             case AgentError():
-                return Outcome("failed", error=Failure(code=error.code, message=storable(error.message)))
+                return AttemptOutcome("failed", error=Failure(code=error.code, message=storable(error.message)))
             case _:
-                return Outcome("failed", error=self._unexpected(error))
+                return AttemptOutcome("failed", error=self._unexpected(error))
 
-    def _held(self, where: str) -> Outcome:
+    def _held(self, where: str) -> AttemptOutcome:
         seconds = self._workshop.settings.loop_stall_seconds
         message = (
             f"The agent held up the whole server for {seconds:g} seconds, at {where}. "
             "Blocking work belongs into a tool: await ctx.tool(function, …) runs it in a thread."
         )
-        return Outcome("stalled", error=Failure(code="loop_held", message=message))
+        return AttemptOutcome("stalled", error=Failure(code="loop_held", message=message))
 
     def _unexpected(self, error: BaseException) -> Failure:
         run_id = self.attempt.run_id
@@ -260,8 +230,8 @@ class Execution:
             )
         return Failure(code="internal", message=f"The agent failed unexpectedly. The server's log names it {run_id}.")
 
-    async def _end(self, outcome: Outcome) -> RunStatus | None:
-        self._disarm()
+    async def _end(self, outcome: AttemptOutcome) -> RunStatus | None:
+        self._time.stop()
         self._port.close()
         self.tracked.finalising()
         # Streamed text that is not stored yet would be removed in the same breath.
@@ -271,7 +241,7 @@ class Execution:
         except (Left, IllegalTransition):
             raise
         except Exception as error:  # noqa: BLE001 - logged; what could not be stored must not keep the run from ending
-            return await self._store_end(Outcome("failed", text="", error=self._unexpected(error)), Usage(), ())
+            return await self._store_end(AttemptOutcome("failed", text="", error=self._unexpected(error)), Usage(), ())
 
     def _spent(self) -> Usage:
         return Usage(
@@ -280,7 +250,7 @@ class Execution:
             cost_usd=round(self._usage.cost_usd, 9),
         )
 
-    async def _store_end(self, outcome: Outcome, usage: Usage, left: tuple[Entry, ...]) -> RunStatus | None:
+    async def _store_end(self, outcome: AttemptOutcome, usage: Usage, left: tuple[Entry, ...]) -> RunStatus | None:
         text = outcome.text if outcome.text is not None else self._port.streamed
         event_id, timestamp = new_id("evt"), rfc3339(self._workshop.clock.now())
         attempt = self.attempt
@@ -324,7 +294,7 @@ class Execution:
 
     # What can interrupt
 
-    def _interrupt(self, outcome: Outcome | Left) -> None:
+    def _interrupt(self, outcome: AttemptOutcome | Left) -> None:
         if self._interrupted.done():
             return
         if isinstance(outcome, Left):
@@ -334,51 +304,31 @@ class Execution:
             self._interrupted.set_result(outcome)
 
     def _flooded(self, error: Flood) -> None:
-        self._interrupt(Outcome("failed", error=Failure(code=error.code, message=error.message)))
+        self._interrupt(AttemptOutcome("failed", error=Failure(code=error.code, message=error.message)))
 
     def _refused(self, error: Exception) -> None:
         if not isinstance(error, NetraError):
             log.error("append_refused", run_id=self.attempt.run_id, exc_info=error)
-            self._interrupt(Outcome("failed", error=self._unexpected(error)))
+            self._interrupt(AttemptOutcome("failed", error=self._unexpected(error)))
             return
         self._interrupt(Left())
 
     def _budget(self) -> Budget:
         limit = self._workshop.settings.run_cost_usd
-        return Budget(self._left_seconds(), None if limit is None else max(0.0, limit - self._spent_usd()))
-
-    def _left_seconds(self) -> float:
-        if self._deadline is None:
-            return self._seconds_left
-        return max(0.0, self._deadline.when() - asyncio.get_running_loop().time())
+        return Budget(self._time.left, None if limit is None else max(0.0, limit - self._spent_usd()))
 
     def _spent_usd(self) -> float:
         # What an interrupted step had spent is in the note of the attempt before, and in no record.
         return max(self.attempt.spent_usd, self._usage.cost_usd)
 
-    def _arm(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_at(loop.time() + self._seconds_left, self._time_is_up)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._seconds_left = self._left_seconds()
-            self._deadline.cancel()
-            self._deadline = None
-
     def _pause(self, waits: bool) -> None:
-        """The time a person takes to decide is not the run's."""
-        self._waits += 1 if waits else -1
         self.tracked.waiting(waits)
-        if waits and self._waits == 1:
-            self._disarm()
-        elif not waits and self._waits == 0 and not self._port.cancelled.is_set():
-            self._arm()
+        self._time.pause(waits)
 
     def _time_is_up(self) -> None:
         seconds = self._workshop.settings.run_seconds
         self._interrupt(
-            Outcome("timed_out", error=Failure(code="timed_out", message=f"A run may take {seconds:g} seconds."))
+            AttemptOutcome("timed_out", error=Failure(code="timed_out", message=f"A run may take {seconds:g} seconds."))
         )
 
     def _halt(self, body: asyncio.Task[Answer]) -> None:
@@ -409,15 +359,10 @@ def _shown(error: CircuitOpen) -> dict[str, str]:
     return {"code": failure["code"], "message": failure["message"]}
 
 
-def seconds_left(settings: Settings, attempt: Attempt) -> float:
-    """How long an attempt may work: what earlier ones have left of the run's time."""
-    return max(0.0, settings.run_seconds - attempt.worked_seconds)
-
-
 class _Ended(Exception):
     """Carries an outcome out of the agent's task."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: AttemptOutcome) -> None:
         self.outcome = outcome
 
 

@@ -25,7 +25,7 @@ from netra.agents.results import encode_json, shorten, storable
 from netra.agents.tools import ToolTimedOut
 from netra.clock import Clock, rfc3339
 from netra.errors import AgentError
-from netra.events import AgentThinking, Event, Failure, TextDelta, ToolCompleted, ToolExecuting
+from netra.events import AgentThinking, Event, Failure, ToolCompleted, ToolExecuting
 from netra.executions import Breakers, Phase
 from netra.ids import new_id
 from netra.log import Entry
@@ -35,19 +35,16 @@ from .durable import Durable, Place
 from .failures import failure_of, host_failed, rebuilt
 from .outbox import Outbox
 from .runs import Attempt
+from .streamed import StreamedAnswer
 from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .tracking import Tracked
 
 log = structlog.get_logger(__name__)
 
-DELTA_SECONDS = 0.05
-"""Streamed text is stored at once, then at most this often."""
 MOST_STEPS = 10_000
 TOO_MANY = f"A run may take {MOST_STEPS:,} steps."
 MOST_ANSWER_CHARS = 4_000_000
-DELTA_CHARS = 16_384
-"""The longest piece of streamed text; no event may be so large that it holds up a reader's others."""
 SHOWN_BYTES = 32 * 1024
 """Of a thought, a question or a purpose, which are for people to read; the rest is cut."""
 TOO_LONG = f"An answer may have {MOST_ANSWER_CHARS:,} characters."
@@ -110,13 +107,7 @@ class DurablePort:
         self._steps = 0
         self._inner: defaultdict[str, int] = defaultdict(int)
         self._spent: dict[str, UsageCounter] = {}
-        self._answer: list[str] = []
-        self._answer_chars = 0
-        self._sent_chars = 0
-        self._pending: list[str] = []
-        self._pending_agent = attempt.agent
-        self._timer: asyncio.TimerHandle | None = None
-        self._message_id = "msg_" + attempt.run_id.partition("_")[2]
+        self._answer = StreamedAnswer(attempt, put=self._put, head=self._head)
 
     @property
     def cancelled(self) -> threading.Event:
@@ -133,15 +124,13 @@ class DurablePort:
     @property
     def streamed(self) -> str:
         """The answer as far as it was streamed."""
-        return "".join(self._answer)
+        return self._answer.text
 
     def close(self) -> None:
         """The run is over: whatever its agent still tries, fails."""
         self._cancelled.set()
         self._processes.end_run(self._attempt.run_id)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._answer.close()
 
     # What agents call
 
@@ -201,15 +190,11 @@ class DurablePort:
         if not text:
             return
         text = storable(text)
-        self._answer.append(text)
-        self._answer_chars += len(text)
-        if self._answer_chars > MOST_ANSWER_CHARS:
+        if self._answer.chars + len(text) > MOST_ANSWER_CHARS:
+            self._answer.keep(text)
             raise self._flood(TOO_LONG)
-        self._pending.append(text)
-        self._pending_agent = agent_name
         self._tracked.progressed = True
-        if self._timer is None:
-            self._send_delta()
+        self._answer.add(agent_name, text)
         await self._wait_if_full()
 
     async def ask_approval(
@@ -373,28 +358,6 @@ class DurablePort:
     def _put(self, key: str, event: Event) -> None:
         self._tracked.progressed = True
         self._outbox.put(Entry(key, event))
-
-    def _send_delta(self) -> None:
-        """Store what was streamed since the last time; called once at first, then by the timer while there is more."""
-        if not self._pending:
-            self._timer = None
-            return
-        text = "".join(self._pending)
-        self._pending.clear()
-        for start in range(0, len(text), DELTA_CHARS):
-            piece = text[start : start + DELTA_CHARS]
-            self._put(
-                f"{self._attempt.run_id}:{self._attempt.number}:text:{self._sent_chars}",
-                TextDelta(
-                    **self._head(self._pending_agent),
-                    message_id=self._message_id,
-                    attempt=self._attempt.number,
-                    offset=self._sent_chars,
-                    text=piece,
-                ),
-            )
-            self._sent_chars += len(piece)
-        self._timer = asyncio.get_running_loop().call_later(DELTA_SECONDS, self._send_delta)
 
     async def _wait_if_full(self) -> None:
         if self._outbox.full:

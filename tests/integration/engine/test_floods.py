@@ -11,7 +11,8 @@ import pytest
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
-from netra.engine.port import DELTA_CHARS, MOST_ANSWER_CHARS, MOST_STEPS, SHOWN_BYTES
+from netra.engine.port import MOST_ANSWER_CHARS, MOST_STEPS, SHOWN_BYTES
+from netra.engine.streamed import DELTA_CHARS
 from support.engine import workbench
 
 QUICKLY = 20.0

@@ -130,7 +130,9 @@ async def test_a_run_that_was_claimed_and_never_started_is_started(database_url:
     release.set()
     async with workbench(database_url, tmp_path, [agent_that_waits(arrived, release)], start=False) as bench:
         thread, run_id = await bench.send(agent="waits", wake=False)
-        await bench.log.transact(lambda tx: claim(tx, worker="wrk_test", most=1, per_user=1, greeting=lambda agent: (agent, {})))
+        await bench.log.transact(
+            lambda tx: claim(tx, worker="wrk_test", most=1, per_user=1, greeting=lambda agent: (agent, {}))
+        )
         await bench.engine.start()
         assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
 
@@ -141,7 +143,9 @@ async def test_a_run_without_an_end_whose_workflow_is_over_gets_one(database_url
 
     async with workbench(database_url, tmp_path, [], start=False) as bench:
         thread, run_id = await bench.send(agent="waits", wake=False)
-        await bench.log.transact(lambda tx: claim(tx, worker="wrk_test", most=1, per_user=1, greeting=lambda agent: (agent, {})))
+        await bench.log.transact(
+            lambda tx: claim(tx, worker="wrk_test", most=1, per_user=1, greeting=lambda agent: (agent, {}))
+        )
         lost = Durable(database_url, tmp_path, "netra", nothing)
         await lost.start()
         await lost.launch(run_id)

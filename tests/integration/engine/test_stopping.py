@@ -244,7 +244,9 @@ async def test_two_claims_never_take_the_same_run(database_url: str, tmp_path: P
         logs = [ThreadLog(database, Bus(), SystemClock()) for database in databases]
         taken = await asyncio.gather(
             *(
-                log.transact(lambda tx: claim(tx, worker="wrk_test", most=3, per_user=1000, greeting=lambda agent: (agent, {})))
+                log.transact(
+                    lambda tx: claim(tx, worker="wrk_test", most=3, per_user=1000, greeting=lambda agent: (agent, {}))
+                )
                 for _ in range(10)
                 for log in logs
             )
