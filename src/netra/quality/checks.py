@@ -13,7 +13,7 @@ from typing import Any
 
 from .figures import contradicting
 from .findings import Finding
-from .markdown import Block, Page, cells, is_rule, take_apart
+from .markdown import AnswerPage, Block, cells, is_rule, take_apart
 
 MOST_CHARS = 500_000
 """Of a longer answer, only its end is looked at: an agent that talks that much is judged by how it stopped."""
@@ -56,7 +56,9 @@ def check_answer(
     cut = len(text) > MOST_CHARS
     page = take_apart(text[-MOST_CHARS:])
     if plain:
-        page = Page(tuple(Block("prose", part) for part in text[-MOST_CHARS:].split("\n\n") if part.strip()), None)
+        page = AnswerPage(
+            tuple(Block("prose", part) for part in text[-MOST_CHARS:].split("\n\n") if part.strip()), None
+        )
     found = [
         truncated(page, finish_reason=finish_reason, whole=not cut),
         repeated(page),
@@ -72,7 +74,7 @@ def empty(text: str) -> Finding | None:
     return None if visible else Finding("empty", "The answer has no visible character.")
 
 
-def truncated(page: Page, *, finish_reason: str | None = None, whole: bool = True) -> Finding | None:
+def truncated(page: AnswerPage, *, finish_reason: str | None = None, whole: bool = True) -> Finding | None:
     """Cut off. Sure when one of these holds:
 
     - the provider said so (`finish_reason`);
@@ -107,7 +109,7 @@ def truncated(page: Page, *, finish_reason: str | None = None, whole: bool = Tru
     return None
 
 
-def repeated(page: Page) -> Finding | None:
+def repeated(page: AnswerPage) -> Finding | None:
     """Going in circles, in prose and lists; code and tables may repeat themselves. Sure when one of these holds:
 
     - a stretch of text of up to 600 characters, at least a third of them letters, follows itself five times
@@ -148,7 +150,7 @@ def _torn_table(block: Block) -> Finding | None:
     return None
 
 
-def _units_before(page: Page, last: Block) -> list[str]:
+def _units_before(page: AnswerPage, last: Block) -> list[str]:
     """What the end is compared with: earlier sentences of prose, or earlier items of the same list."""
     if last.kind == "item":
         items: list[str] = []

@@ -22,7 +22,7 @@ RECOVERED_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class CourseTurn:
     """A change of course.
 
     Args:
@@ -57,7 +57,7 @@ class Course:
         self._scores: deque[int] = deque(scores, maxlen=RECENT + BEFORE)
         self.before = before
 
-    def add(self, score: int) -> Turn | None:
+    def add(self, score: int) -> CourseTurn | None:
         """Take the score of one more answer. Returns the turn it makes, if any."""
         self._scores.append(score)
         if len(self._scores) < RECENT:
@@ -68,11 +68,11 @@ class Course:
             if recent < self.before - RECOVERED_WITHIN:
                 return None
             was, self.before = self.before, None
-            return Turn("recovered", recent, was)
+            return CourseTurn("recovered", recent, was)
         if older < LEAST_BEFORE:
             return None
         before = sum(islice(self._scores, older)) / older
         if before - recent < DROP:
             return None
         self.before = before
-        return Turn("dropped", recent, before)
+        return CourseTurn("dropped", recent, before)

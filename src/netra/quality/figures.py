@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .findings import Finding
-from .markdown import Page, cells, is_rule
+from .markdown import AnswerPage, cells, is_rule
 
 MOST_FIGURES = 5_000
 """Figures that are read from the results of one run's tools; what comes after is not compared."""
@@ -97,7 +97,7 @@ Label = tuple[frozenset[str], str | None]
 """The words of a figure's name, and its unit."""
 
 
-def contradicting(page: Page, tool_results: Sequence[tuple[str, Any]]) -> list[Finding]:
+def contradicting(page: AnswerPage, tool_results: Sequence[tuple[str, Any]]) -> list[Finding]:
     """The figures of an answer that its tools contradict; see the module.
 
     Args:
@@ -185,7 +185,7 @@ def _label(words: Iterable[str], unit: str | None) -> Label | None:
     return (kept, unit) if kept and all(word.isalpha() for word in kept) else None
 
 
-def _of_answer(page: Page) -> Iterator[tuple[Label, _Stated]]:
+def _of_answer(page: AnswerPage) -> Iterator[tuple[Label, _Stated]]:
     for block in page.blocks:
         if block.kind in ("prose", "item"):
             for line in block.text.splitlines():

@@ -32,7 +32,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AnswerPage:
     """A whole answer. `open_fence` is the fence of a code block that is never closed, or None."""
 
     blocks: tuple[Block, ...]
@@ -43,7 +43,7 @@ class Page:
         return [block for block in self.blocks if block.kind in kinds]
 
 
-def take_apart(text: str) -> Page:
+def take_apart(text: str) -> AnswerPage:
     """The blocks of a text."""
     blocks: list[Block] = []
     lines: list[str] = []
@@ -82,7 +82,7 @@ def take_apart(text: str) -> Page:
         kind = found
         lines.append(line)
     close()
-    return Page(tuple(blocks), fence)
+    return AnswerPage(tuple(blocks), fence)
 
 
 def _kind(line: str) -> BlockKind:

@@ -1,7 +1,8 @@
 """Figures of quality over time, from the stored checks and what people said: for one user, or of everybody's runs.
 
 A check counts for the moment it was made, about a second after its run ended; a thumb for the moment it was given last.
-Nothing here carries a text of anybody.
+The figures carry no text of anybody. `comments` gives the words that came with thumbs, which users write for whoever
+runs the server; no question and no answer is ever read here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ HOURLY_DAYS = 2
 """Up to so many days are shown by the hour."""
 MOST_FLAWED = 20_000
 """Flawed answers whose findings are counted, the newest of a period."""
+MOST_COMMENTS = 50
+"""Comments that are given at once, the newest of a period."""
 _MICROS = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
@@ -60,6 +63,22 @@ class _Agent:
     findings: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """The words that came with a thumb.
+
+    Args:
+        rating: 1 for good, -1 for bad.
+        given_at: when they were given last, RFC 3339, UTC.
+    """
+
+    run_id: str
+    agent: str
+    rating: Literal[1, -1]
+    text: str
+    given_at: str
+
+
 class Measures:
     """Reads the figures.
 
@@ -84,6 +103,28 @@ class Measures:
     async def of_everybody(self, days: int, agent: str | None = None) -> list[AgentQuality]:
         """The same over the runs of all users. For administrators: the caller has checked that."""
         return await self._measure(days, agent, None)
+
+    async def comments(self, days: int, agent: str | None = None) -> list[Comment]:
+        """What users said in words, the newest first, at most `MOST_COMMENTS`. For administrators, as above."""
+        since = self._clock.now() - timedelta(days=days)
+        said = _wanted(feedback.c, feedback.c.updated_at, since, agent, None)
+        statement = (
+            select(feedback)
+            .where(*said, feedback.c.comment != "")
+            .order_by(feedback.c.updated_at.desc(), feedback.c.run_id.desc())
+            .limit(MOST_COMMENTS)
+        )
+        rows = await self._database.query(lambda connection: connection.execute(statement).all())
+        return [
+            Comment(
+                run_id=row.run_id,
+                agent=row.agent,
+                rating=1 if row.rating > 0 else -1,
+                text=row.comment,
+                given_at=rfc3339(moment(row.updated_at)),
+            )
+            for row in rows
+        ]
 
     async def _measure(self, days: int, agent: str | None, user_id: str | None) -> list[AgentQuality]:
         until = self._clock.now()

@@ -28,7 +28,7 @@ from netra.storage.prepared import Prepared
 from netra.storage.tables import alerts, answer_checks, micros, runs, threads
 
 from .answers import JUDGED, Answered, read_answered
-from .course import BEFORE, RECENT, Course, Turn
+from .course import BEFORE, RECENT, Course, CourseTurn
 from .findings import Finding, score
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ _INSERT = {
 _thread = Prepared(select(threads.c.id).where(threads.c.id == bindparam("thread")))
 
 
-class Alerts(Protocol):
+class Alerting(Protocol):
     """What is told of a drop; `netra.monitoring.alerts.alert_manager` is one."""
 
     def fire(self, rule: str, *, key: str = "", severity: str, summary: str, details: dict[str, Any]) -> None: ...
@@ -78,7 +78,7 @@ class Checked:
 
 
 OnChecked = Callable[[Checked], None]
-OnTurn = Callable[[str, Turn], None]
+OnTurn = Callable[[str, CourseTurn], None]
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class QualityMonitor:
         self,
         database: RequestScopedSessionFactory,
         clock: Clock,
-        alerts: Alerts,
+        alerts: Alerting,
         *,
         gather_seconds: float = GATHER_SECONDS,
     ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netra.events import AgentQuality
 
 from .findings import WEIGHTS
+from .measures import Comment
 
 _TITLES = {
     "failed": "ended without an answer",
@@ -18,7 +19,9 @@ _TITLES = {
 }
 
 
-def markdown(agents: Sequence[AgentQuality], *, days: int, made_at: str, everybody: bool) -> str:
+def markdown(
+    agents: Sequence[AgentQuality], *, days: int, made_at: str, everybody: bool, comments: Sequence[Comment] = ()
+) -> str:
     """The report.
 
     Args:
@@ -26,6 +29,7 @@ def markdown(agents: Sequence[AgentQuality], *, days: int, made_at: str, everybo
         days: of the period.
         made_at: its end.
         everybody: whether it is about all users' runs.
+        comments: what users said in words, as `Measures` gives them.
     """
     whose = "everybody's runs" if everybody else "your runs"
     period = "the last day" if days == 1 else f"the last {days} days"
@@ -48,7 +52,17 @@ def markdown(agents: Sequence[AgentQuality], *, days: int, made_at: str, everybo
             lines.append("Nothing was found to be wrong.")
         for kind, count in worst:
             lines.append(f"- {_TITLES.get(kind, kind)}: {count} of {each.checked}, {_lost(kind, count)} points in all")
+    if comments:
+        lines += ["", "## What users said", ""]
+        lines += ["The newest first.", *(line for each in comments for line in _said(each))]
     return "\n".join(lines) + "\n"
+
+
+def _said(comment: Comment) -> list[str]:
+    """A comment as a block of code: whatever is in it is shown, and nothing of it becomes a link or a picture."""
+    thumb = "up" if comment.rating > 0 else "down"
+    about = f"Thumb {thumb} for {_name(comment.agent)}, {comment.given_at}, `{comment.run_id}`:"
+    return ["", about, "", *(f"    {line}" for line in comment.text.splitlines())]
 
 
 def _lost(kind: str, count: int) -> int:

@@ -17,7 +17,7 @@ from netra.clock import SystemClock
 from netra.identity import Scope
 from netra.ids import lowest_id, new_id
 from netra.monitoring.alerts import AlertManager
-from netra.quality.course import Turn
+from netra.quality.course import CourseTurn
 from netra.quality.measures import Measures
 from netra.quality.monitor import RULE, Checked, QualityMonitor
 from netra.storage.alerts import Alerts
@@ -35,7 +35,7 @@ class Told:
 
     def __init__(self, monitor: QualityMonitor) -> None:
         self.checked: list[Checked] = []
-        self.turns: list[tuple[str, Turn]] = []
+        self.turns: list[tuple[str, CourseTurn]] = []
         monitor.on_checked(self.checked.append)
         monitor.on_turn(lambda agent, turn: self.turns.append((agent, turn)))
 

@@ -167,3 +167,36 @@ def test_the_admin_report_is_json_or_markdown_and_nobody_elses(
         nothing = user.get("/api/admin/nothing")
         for refused in (user.get(path), httpx.get(judged.base_url + path, trust_env=False)):
             assert (refused.status_code, refused.json()["detail"]) == (404, nothing.json()["detail"])
+
+
+@pytest.mark.spec("quality.report", "quality.feedback")
+def test_administrators_read_the_words_of_feedback_and_no_message(admin: Account, ann: Account, bob: Account) -> None:
+    question = "what she asked is nobody else's business"
+    words = "Too short.\n![x](https://example.com/x.png) `and` # more"
+    with admin.client() as client, ann.client() as hers, bob.client() as his:
+        said = run_to_end(hers, "silent", question)
+        wordless = run_to_end(his, "silent", "nothing to say")
+        other = run_to_end(his, "ledger", "the total")
+        for who, run_id, body in (
+            (his, other["run_id"], {"rating": 1, "text": "Just right."}),
+            (his, wordless["run_id"], {"rating": -1}),
+            (hers, said["run_id"], {"rating": 1, "text": "an opinion she changed"}),
+            (hers, said["run_id"], {"rating": -1, "text": words}),
+        ):
+            assert who.put(f"/api/runs/{run_id}/feedback", json=body).status_code == 200
+        path = "/api/admin/quality"
+        newest, second = client.get(path).json()["comments"][:2]
+        given_at = hers.get(f"/api/runs/{said['run_id']}/feedback").json()["updated_at"]
+        expected = {"run_id": said["run_id"], "agent": "silent", "rating": -1, "text": words, "given_at": given_at}
+        assert newest == expected
+        assert (second["run_id"], second["rating"], second["text"]) == (other["run_id"], 1, "Just right.")
+        only = client.get(path, params={"agent": "ledger"}).json()["comments"]
+        assert {each["agent"] for each in only} == {"ledger"}
+        report = client.get(path, headers={"Accept": "text/markdown"}).text
+        assert f"Thumb down for `silent`, {given_at}, `{said['run_id']}`:\n\n    Too short.\n    ![x]" in report
+        assert question not in json.dumps(client.get(path).json()) + report
+        assert ann.id not in json.dumps(client.get(path).json()) + report
+        hers.delete(f"/api/runs/{said['run_id']}/feedback")
+        assert said["run_id"] not in {each["run_id"] for each in client.get(path).json()["comments"]}
+        refused = client.get(path, params={"agent": "a\0b"})
+        assert (refused.status_code, refused.json()["field"]) == (422, "agent")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from netra.quality import KINDS, WEIGHTS, Finding, score
-from netra.quality.course import Course, Turn
+from netra.quality.course import Course, CourseTurn
 
 pytestmark = pytest.mark.spec("quality.alerts")
 
 
-def turns(course: Course, scores: list[int]) -> list[Turn]:
+def turns(course: Course, scores: list[int]) -> list[CourseTurn]:
     return [turn for each in scores if (turn := course.add(each)) is not None]
 
 

@@ -24,7 +24,7 @@ from netra.events import (
 )
 from netra.identity.principal import ADMIN
 from netra.quality import check_answer, score
-from netra.quality.course import Turn
+from netra.quality.course import CourseTurn
 from netra.quality.measures import Measures, step_of
 from netra.quality.monitor import Checked
 from netra.quality.report import markdown
@@ -114,7 +114,7 @@ class QualityCommands:
             if connection.principal.scope.user_id == checked.user_id:
                 connection.send(alert)
 
-    def turned(self, agent: str, turn: Turn) -> None:
+    def turned(self, agent: str, turn: CourseTurn) -> None:
         """An agent got worse or is back: tell the administrators' subscribed connections."""
         alert = QualityAlert(
             alert=turn.kind,

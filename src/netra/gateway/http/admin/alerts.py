@@ -12,7 +12,7 @@ from netra.clock import rfc3339
 from netra.gateway.http.api import Require
 from netra.gateway.http.problems import problems
 from netra.identity import Principal
-from netra.monitoring.alerts import AlertManager, Incident, Rule
+from netra.monitoring.alerts import AlertManager, AlertRule, Incident
 
 
 class IncidentModel(BaseModel):
@@ -87,7 +87,7 @@ def _incident(incident: Incident) -> IncidentModel:
     )
 
 
-def _rule(rule: Rule, values: dict[str, float]) -> RuleModel:
+def _rule(rule: AlertRule, values: dict[str, float]) -> RuleModel:
     return RuleModel(
         name=rule.name,
         severity=rule.severity.value,

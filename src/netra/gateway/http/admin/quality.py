@@ -1,4 +1,8 @@
-"""`GET /api/admin/quality`: how good every agent's answers were, for administrators, as JSON or as Markdown."""
+"""`GET /api/admin/quality`: how good every agent's answers were, for administrators, as JSON or as Markdown.
+
+With the words that users gave with their thumbs, which the page tells them administrators see; never with a question or
+an answer.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from netra.clock import Clock, rfc3339
 from netra.gateway.http.api import Require
 from netra.gateway.http.problems import problems
 from netra.identity import Principal
-from netra.quality.measures import Measures, step_of
+from netra.quality.measures import MOST_COMMENTS, Measures, step_of
 from netra.quality.report import markdown
+from netra.text import clean_text
 
 _MARKDOWN = "text/markdown"
 
@@ -40,11 +45,20 @@ class AgentQualityModel(BaseModel):
     points: list[QualityPointModel] = Field(description="Those with anything in them, oldest first.")
 
 
+class CommentModel(BaseModel):
+    run_id: str
+    agent: str
+    rating: Literal[1, -1]
+    text: str = Field(description="In the user's words.")
+    given_at: str = Field(description="RFC 3339, UTC")
+
+
 class QualityReportModel(BaseModel):
     days: int
     step: Literal["hour", "day"]
     made_at: str = Field(description="RFC 3339, UTC")
     agents: list[AgentQualityModel]
+    comments: list[CommentModel] = Field(description=f"The newest first, at most {MOST_COMMENTS}.")
 
 
 def quality_admin_routes(require_admin: Require, measures: Measures, clock: Clock) -> APIRouter:
@@ -70,13 +84,15 @@ def quality_admin_routes(require_admin: Require, measures: Measures, clock: Cloc
         agent: Annotated[str | None, Query(max_length=128, description="Only this one.")] = None,
         accept: Annotated[str, Header()] = "*/*",
     ) -> Response:
-        """How good every agent's answers were. With `Accept: text/markdown`, as a report to read."""
-        agents = await measures.of_everybody(days, agent)
+        """How good every agent's answers were, and what users said; as a report with `Accept: text/markdown`."""
+        if agent is not None:
+            agent = clean_text(agent, field="agent", max_chars=128)
+        agents, comments = await measures.of_everybody(days, agent), await measures.comments(days, agent)
         made_at = rfc3339(clock.now())
         if _MARKDOWN in accept:
-            text = markdown(agents, days=days, made_at=made_at, everybody=True)
+            text = markdown(agents, days=days, made_at=made_at, everybody=True, comments=comments)
             return Response(text, media_type=f"{_MARKDOWN}; charset=utf-8")
-        body = {"days": days, "step": step_of(days), "made_at": made_at, "agents": agents}
+        body = {"days": days, "step": step_of(days), "made_at": made_at, "agents": agents, "comments": comments}
         return Response(msgspec.json.encode(body), media_type="application/json")
 
     return router
