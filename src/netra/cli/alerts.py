@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from netra.cli.output import err, out, print_table
+from netra.cli.records import read_records
 from netra.cli.settings import DATA, with_settings
 from netra.config import Settings
+
+if TYPE_CHECKING:
+    from netra.monitoring.incidents import Incident
+    from netra.sessions import RequestScopedSessionFactory
 
 app = typer.Typer(help="Alerts: list them, test the channels.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,22 +32,13 @@ def list_alerts(
 ) -> None:
     """List what is wrong now, the oldest first; with --all also what was, the newest first."""
     from netra.clock import rfc3339
-    from netra.sessions import RequestScopedSessionFactory
-    from netra.storage import Database
     from netra.storage.alerts import Alerts
-    from netra.storage.migrate import migrate
 
-    async def read() -> list[Any]:
-        database = RequestScopedSessionFactory(Database(settings.database, read_connections=1))
-        await database.start()
-        try:
-            store = Alerts(database)
-            return await (store.recent(limit) if every else store.open_incidents())
-        finally:
-            await database.stop()
+    async def read(database: RequestScopedSessionFactory) -> list[Incident]:
+        store = Alerts(database)
+        return await (store.recent(limit) if every else store.open_incidents())
 
-    migrate(settings.database)
-    found = asyncio.run(read())
+    found = read_records(settings, read)
 
     def time(moment: datetime | None) -> str | None:
         return None if moment is None else rfc3339(moment)
@@ -55,7 +51,7 @@ def list_alerts(
                 "key": incident.key,
                 "severity": incident.severity.value,
                 "summary": incident.summary,
-                "details": incident.details,
+                "details": dict(incident.details),
                 "opened_at": time(incident.opened_at),
                 "resolved_at": time(incident.resolved_at),
             }

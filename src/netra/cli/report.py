@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netra.cli.output import err, out, print_table
+from netra.cli.records import read_records
 from netra.cli.settings import DATA, with_settings
 from netra.config import Settings
 
 if TYPE_CHECKING:
-    from netra.monitoring.report import Report
+    from netra.monitoring.report import WeeklyReport
+    from netra.sessions import RequestScopedSessionFactory
+
+EARLIEST = 1970
 
 
 @with_settings(*DATA, "alert_urls")
@@ -37,6 +41,8 @@ def command(
     from netra.monitoring.report import as_page, as_rows, title
 
     last = SystemClock().now().date() if until is None else until.date()
+    if last.year < EARLIEST:
+        raise InvalidInput(f"There are no records of {last}.", hint=f"Name a day of {EARLIEST} or later.")
     if send and not settings.alert_urls:
         raise ConfigurationError("There is no channel to send it through.", hint="Set alert_urls; see: netra alerts")
     report = _read(settings, last)
@@ -54,27 +60,18 @@ def command(
         raise typer.Exit(1)
 
 
-def _read(settings: Settings, last: date) -> Report:
+def _read(settings: Settings, last: date) -> WeeklyReport:
     from netra.monitoring.report import DAYS, weekly
-    from netra.sessions import RequestScopedSessionFactory
-    from netra.storage import Database
     from netra.storage.figures import DailyFigures
-    from netra.storage.migrate import migrate
 
-    async def read() -> Report:
-        database = RequestScopedSessionFactory(Database(settings.database, read_connections=1))
-        await database.start()
-        try:
-            stored = await DailyFigures(database).between(last - timedelta(days=2 * DAYS - 1), last)
-        finally:
-            await database.stop()
+    async def read(database: RequestScopedSessionFactory) -> WeeklyReport:
+        stored = await DailyFigures(database).between(last - timedelta(days=2 * DAYS - 1), last)
         return weekly(stored, last, (None, None))
 
-    migrate(settings.database)
-    return asyncio.run(read())
+    return read_records(settings, read)
 
 
-def _send(settings: Settings, report: Report) -> bool:
+def _send(settings: Settings, report: WeeklyReport) -> bool:
     """Send the report as text, with the page attached where a channel takes files. Whether every channel took it."""
     from netra.monitoring.channels import Channels
     from netra.monitoring.report import as_page, as_text, title

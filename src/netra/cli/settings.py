@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import SettingsError
 
 from netra.config import Settings
 from netra.errors import ConfigurationError
@@ -76,6 +77,11 @@ def load(config: Path | None = None, **given: Any) -> Settings:
         raise ConfigurationError(
             "The settings cannot be used.\n" + "\n".join(_complaint(item) for item in error.errors()),
             hint="Every setting can come from an option, NETRA_<NAME> or netra.toml; see: netra serve --help",
+        ) from None
+    except SettingsError as error:  # says which setting, and nothing of its value, which may be secret
+        raise ConfigurationError(
+            f"The settings cannot be used: {error}.",
+            hint="In the environment, a list is written as JSON: NETRA_AGENTS='[\"my_module:agent\"]'",
         ) from None
     except tomllib.TOMLDecodeError as error:
         file = os.environ.get("NETRA_CONFIG") or "netra.toml"

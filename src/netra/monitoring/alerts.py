@@ -27,9 +27,9 @@ from netra.errors import NetraError
 from .delivery import Delivery
 from .incidents import AlertStore, Firing, Incident, Notice, Severity
 from .metrics import metrics
-from .rules import Judgement, Readings, Rule
+from .rules import AlertRule, Judgement, Readings
 
-__all__ = ["AlertManager", "Incident", "Notice", "Rule", "Severity", "alert_manager"]
+__all__ = ["AlertManager", "AlertRule", "Incident", "Notice", "Severity", "alert_manager"]
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class AlertManager:
         self._open: dict[_Name, Incident] = {}
         self._judged: dict[_Name, Judgement] = {}
         self._values: dict[_Name, float] = {}
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[str, AlertRule] = {}
         self._store: AlertStore | None = None
         self._delivery: Delivery | None = None
         self._clock: Clock | None = None
@@ -119,7 +119,7 @@ class AlertManager:
         return bool(self._tasks)
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[AlertRule, ...]:
         """The rules that are read."""
         return tuple(self._rules.values())
 
@@ -141,7 +141,7 @@ class AlertManager:
         store: AlertStore,
         *,
         clock: Clock,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[AlertRule] = (),
         delivery: Delivery | None = None,
         process: str = "",
         interval: float = TURN_SECONDS,
@@ -306,7 +306,7 @@ class AlertManager:
         if seen:
             await self._configured().touch(seen, self._now())
 
-    async def _read(self, rule: Rule) -> Readings | None:
+    async def _read(self, rule: AlertRule) -> Readings | None:
         try:
             async with asyncio.timeout(READING_SECONDS):
                 found = rule.reading()
@@ -317,7 +317,7 @@ class AlertManager:
             log.exception("rule not read", rule=rule.name)  # one that fails must not silence the others
         return None
 
-    def _complete(self, rule: Rule, readings: Readings) -> dict[str, float | None]:
+    def _complete(self, rule: AlertRule, readings: Readings) -> dict[str, float | None]:
         """The readings under their full keys, and a healthy value for what was read or open before and is no more."""
         if rule.shared:
             complete = dict(readings)
@@ -331,7 +331,7 @@ class AlertManager:
     def _is_own(self, key: str) -> bool:
         return key == self._process or key.startswith(f"{self._process} ")
 
-    async def _judge(self, rule: Rule, key: str, value: float | None) -> None:
+    async def _judge(self, rule: AlertRule, key: str, value: float | None) -> None:
         name = (rule.name, key)
         judgement = self._judged.get(name)
         if judgement is None or judgement.firing != (name in self._open):  # another process, or an earlier one, was it

@@ -39,7 +39,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class WeeklyReport:
     """A week, from `first` to `last`, both included, in UTC."""
 
     first: date
@@ -49,7 +49,7 @@ class Report:
     """Each day of both weeks, with the p99 of event and request latency in ms."""
 
 
-def weekly(stored: Mapping[date, Figures], last: date, compliance: tuple[float | None, float | None]) -> Report:
+def weekly(stored: Mapping[date, Figures], last: date, compliance: tuple[float | None, float | None]) -> WeeklyReport:
     """The report of the seven days up to `last`.
 
     Args:
@@ -91,7 +91,7 @@ def weekly(stored: Mapping[date, Figures], last: date, compliance: tuple[float |
         (day, _latency(stored.get(day), "event_latency", 0.99), _latency(stored.get(day), "request_latency", 0.99))
         for day in days
     )
-    return Report(first, last, lines, chart)
+    return WeeklyReport(first, last, lines, chart)
 
 
 def _week(stored: Mapping[date, Figures], first: date) -> Figures | None:
@@ -116,7 +116,7 @@ def _success(week: Figures | None) -> float | None:
     return (1 - failed / asked) * 100 if asked and failed is not None else None
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: WeeklyReport) -> dict[str, Any]:
     """The report as JSON values."""
     return {
         "from": report.first.isoformat(),
@@ -139,7 +139,7 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def as_rows(report: Report) -> list[tuple[str, str, str, str]]:
+def as_rows(report: WeeklyReport) -> list[tuple[str, str, str, str]]:
     """The report as cells: figure, this week, the week before, change."""
     return [
         (
@@ -152,7 +152,7 @@ def as_rows(report: Report) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def as_text(report: Report) -> str:
+def as_text(report: WeeklyReport) -> str:
     """The report for a message: one figure a line."""
     lines = [title(report), ""]
     for label, this, before, _ in as_rows(report):
@@ -160,7 +160,7 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def title(report: Report) -> str:
+def title(report: WeeklyReport) -> str:
     """What the report is called."""
     return f"Netra, week from {report.first} to {report.last}"
 
@@ -177,19 +177,23 @@ def _shown(line: Line, value: float | None, *, sign: bool = False) -> str:
 
 
 _STYLE = """
-:root{color-scheme:light dark;--line:#d0d4da;--soft:#5b6470;--bad:#b3261e;--good:#1b6e3c;--bar:#3b6fd4}
-@media (prefers-color-scheme:dark){:root{--line:#3a4048;--soft:#a5adb8;--bad:#ff8a80;--good:#7bd69b;--bar:#8ab0ff}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+:root{color-scheme:light dark;--page:#fff;--ink:#14171c;--line:#d0d4da;--soft:#5b6470}
+:root{--bad:#b3261e;--good:#1b6e3c;--bar:#3b6fd4}
+@media (prefers-color-scheme:dark){
+:root{--page:#121316;--ink:#eceef2;--line:#3a4048;--soft:#a5adb8;--bad:#ff8a80;--good:#7bd69b;--bar:#8ab0ff}
+}
+body{background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+body{max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:right;padding:.4rem .6rem;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left}thead th{color:var(--soft);font-weight:600}
 tbody th{font-weight:400}.worse{color:var(--bad)}.better{color:var(--good)}
-.bar{fill:var(--bar)}p{color:var(--soft)}
+td.bars{text-align:left}.bar{fill:var(--bar)}p{color:var(--soft)}
 """
 
 
-def as_page(report: Report) -> str:
+def as_page(report: WeeklyReport) -> str:
     """The report as one HTML page that loads nothing: no script, no font, no picture."""
     rows = []
     for line, (label, this, before, change) in zip(report.lines, as_rows(report), strict=True):
@@ -233,6 +237,7 @@ def _chart(days: Sequence[tuple[date, float | None, float | None]]) -> str:
                 continue
             width = max(1.0, 120 * value / largest)
             bar = f'<rect class="bar" width="{width:.1f}" height="10"/>'
-            cells += f'<td>{value:.1f} ms</td><td><svg width="120" height="10" aria-hidden="true">{bar}</svg></td>'
+            drawn = f'<svg width="120" height="10" aria-hidden="true">{bar}</svg>'
+            cells += f'<td>{value:.1f} ms</td><td class="bars">{drawn}</td>'
         rows.append(f'<tr><th scope="row">{day}</th>{cells}</tr>')
     return "".join(rows)

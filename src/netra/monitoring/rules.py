@@ -20,7 +20,7 @@ Reading = Callable[[], Readings | Awaitable[Readings]]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """What is watched.
 
     Args:
@@ -78,7 +78,7 @@ class Judgement:
         firing: whether an incident is open already, as after a restart.
     """
 
-    rule: Rule
+    rule: AlertRule
     firing: bool = False
     _since: float | None = field(default=None)
 

@@ -19,14 +19,14 @@ from netra.config import Settings
 from .daily import Daily, Figure, bucket, percentile
 from .incidents import Severity
 from .metrics import counted, metrics
-from .rules import Readings, Rule
+from .rules import AlertRule, Readings
 
 FEWEST_EVENTS = 50
 """Events in a window from which on their latency is judged."""
 MINUTE = 60.0
 
 
-class Runs(Protocol):
+class RunReadings(Protocol):
     """How the runs fare; `netra.storage.run_health` knows."""
 
     async def failure_share(self) -> float | None:
@@ -67,7 +67,7 @@ class Recent:
         return Figure(figure.count - first.count, figure.total - first.total, buckets)
 
 
-def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs) -> list[Rule]:
+def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunReadings) -> list[AlertRule]:
     """The rules of a server, reading this process's `figures` and `metrics` from now on."""
 
     def recent(name: str, seconds: float) -> Recent:
@@ -102,7 +102,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
         return {"": float(await runs.stuck())}
 
     return [
-        Rule(
+        AlertRule(
             "run_failures",
             Severity.CRITICAL,
             "The share of failed runs among those that ended within 15 minutes, when there are at least 5.",
@@ -114,7 +114,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             for_seconds=MINUTE,
             shared=True,
         ),
-        Rule(
+        AlertRule(
             "thread_failures",
             Severity.WARNING,
             "Failed runs in a row in one thread within an hour: its user gets no answers.",
@@ -125,7 +125,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             resolves_at=0,
             shared=True,
         ),
-        Rule(
+        AlertRule(
             "stuck_runs",
             Severity.CRITICAL,
             "Runs that go on past their deadline without waiting for a person.",
@@ -137,7 +137,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             for_seconds=MINUTE,
             shared=True,
         ),
-        Rule(
+        AlertRule(
             "event_latency",
             Severity.WARNING,
             "The 99th percentile, over 5 minutes, from storing events to their delivery, when there are at least 50.",
@@ -148,7 +148,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             resolves_at=latency / 2,
             for_seconds=MINUTE,
         ),
-        Rule(
+        AlertRule(
             "pool_exhaustion",
             Severity.CRITICAL,
             "Waits for a database connection within 5 minutes that ended without one.",
@@ -158,7 +158,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             fires_at=1,
             resolves_at=0,
         ),
-        Rule(
+        AlertRule(
             "session_leak",
             Severity.WARNING,
             "Database sessions within 15 minutes that were held past their limit.",
@@ -168,7 +168,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             fires_at=1,
             resolves_at=0,
         ),
-        Rule(
+        AlertRule(
             "isolation_refusals",
             Severity.CRITICAL,
             "Refused attempts within 5 minutes on what belongs to another user.",
@@ -178,7 +178,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             fires_at=5,
             resolves_at=0,
         ),
-        Rule(
+        AlertRule(
             "loop_lag",
             Severity.WARNING,
             "The 99th percentile, over a minute, of how late the event loop wakes; the log has what blocks it.",
@@ -189,7 +189,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             resolves_at=0.1,
             for_seconds=MINUTE,
         ),
-        Rule(
+        AlertRule(
             "breaker_open",
             Severity.WARNING,
             "Circuits that are open: an agent or a host that fails too often is left alone for a while.",
@@ -199,7 +199,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             fires_at=2,
             resolves_at=0,
         ),
-        Rule(
+        AlertRule(
             "sign_in_attack",
             Severity.WARNING,
             "Sign-ins within 5 minutes that were refused or limited.",
@@ -209,7 +209,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: Runs)
             fires_at=50,
             resolves_at=10,
         ),
-        Rule(
+        AlertRule(
             "disk_space",
             Severity.CRITICAL,
             "Free space where the data directory is.",

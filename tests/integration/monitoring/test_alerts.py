@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from netra.monitoring.alerts import AlertManager, Incident, Rule, Severity
+from netra.monitoring.alerts import AlertManager, AlertRule, Incident, Severity
 from netra.monitoring.channels import Channels
 from netra.monitoring.delivery import Delivery
 from netra.monitoring.rules import Readings
@@ -28,16 +28,16 @@ class Place:
         self.readings: Readings = {"": 0.0}
         self.exits = AsyncExitStack()
 
-    def rule(self, **options: object) -> Rule:
+    def rule(self, **options: object) -> AlertRule:
         values = {"severity": Severity.CRITICAL, "fires_at": 0.5, "resolves_at": 0.2, "shared": True, **options}
-        return Rule(  # type: ignore[arg-type]
+        return AlertRule(  # type: ignore[arg-type]
             "failing", meaning="Something fails.", summary="{value} fail", unit="share", reading=self._read, **values
         )
 
     def _read(self) -> Readings:
         return self.readings
 
-    def manager(self, *rules: Rule, process: str = "one:8000") -> AlertManager:
+    def manager(self, *rules: AlertRule, process: str = "one:8000") -> AlertManager:
         channels = Channels([self.hook.url])
         self.exits.push_async_callback(channels.stop)
         manager = AlertManager()
@@ -194,7 +194,7 @@ async def test_a_rule_that_cannot_be_read_does_not_silence_the_others(place: Pla
     def broken() -> Readings:
         raise RuntimeError("no")
 
-    other = Rule("other", Severity.INFO, "Other.", "other", broken, "", fires_at=1, resolves_at=0)
+    other = AlertRule("other", Severity.INFO, "Other.", "other", broken, "", fires_at=1, resolves_at=0)
     manager = place.manager(other, place.rule())
     place.readings = {"": 0.9}
     await manager.turn()

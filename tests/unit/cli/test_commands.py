@@ -181,3 +181,21 @@ def test_doctor_says_when_the_port_is_taken_by_something_else(run: Run, port: in
 def test_doctor_does_not_print_the_password_of_the_database(run: Run, port: int) -> None:
     done = run("doctor", "--port", port, "--database-url", "postgresql://me:hunter2@127.0.0.1:1/none")
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["alerts", "list"], ["report"]])
+def test_reading_where_no_server_wrote_is_refused_and_makes_nothing(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    done = run(*command)
+    assert done.returncode == 1
+    assert "There is no database at" in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "data").exists()
+    assert run("migrate").returncode == 0
+    assert run(*command).returncode == 0
+
+
+def test_a_report_on_a_week_before_all_records_is_refused(run: Run) -> None:
+    done = run("report", "--until", "0001-01-03")
+    assert done.returncode == 1
+    assert "There are no records of 0001-01-03" in done.stderr

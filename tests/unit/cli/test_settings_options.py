@@ -116,3 +116,13 @@ def test_a_wrong_alert_channel_is_refused_without_being_shown() -> None:
     assert "alert_urls" in refused.value.message
     assert "hunter2secret" not in refused.value.message
     assert "hunter2secret" not in repr(load(alert_urls=["json://hunter2secret"]))
+
+
+def test_a_list_of_the_environment_that_is_no_json_is_explained_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NETRA_ALERT_URLS", "json://hunter2secret")
+    with pytest.raises(ConfigurationError, match="alert_urls") as refused:
+        load()
+    assert refused.value.hint is not None and "JSON" in refused.value.hint
+    assert "hunter2secret" not in refused.value.message

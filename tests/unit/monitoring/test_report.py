@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from netra.monitoring.daily import Daily, Figure
-from netra.monitoring.report import Report, as_json, as_page, as_rows, as_text, weekly
+from netra.monitoring.report import WeeklyReport, as_json, as_page, as_rows, as_text, weekly
 
 LAST = date(2026, 3, 15)
 UNKNOWN = (None, None)
@@ -21,7 +21,7 @@ def timed(seconds: float, number: int = 100) -> Figure:
     return daily.since_start("event_latency")
 
 
-def two_weeks() -> Report:
+def two_weeks() -> WeeklyReport:
     stored = {}
     for n in range(14):
         slow = n >= 7  # the week before

@@ -11,7 +11,7 @@ from netra.config import Settings
 from netra.monitoring.daily import Daily
 from netra.monitoring.incidents import Severity
 from netra.monitoring.metrics import metrics
-from netra.monitoring.rules import Judgement, Readings, Rule, shown
+from netra.monitoring.rules import AlertRule, Judgement, Readings, shown
 from netra.monitoring.standard import standard_rules
 from support.alerting import ManualClock
 
@@ -20,9 +20,9 @@ def nothing() -> Readings:
     return {}
 
 
-def rule(**options: object) -> Rule:
+def rule(**options: object) -> AlertRule:
     values = {"fires_at": 10, "resolves_at": 5, **options}
-    return Rule("hot", Severity.WARNING, "It is hot.", "{key} has {value}.", nothing, "", **values)  # type: ignore[arg-type]
+    return AlertRule("hot", Severity.WARNING, "It is hot.", "{key} has {value}.", nothing, "", **values)  # type: ignore[arg-type]
 
 
 @pytest.mark.spec("alerts.rules")
