@@ -27,26 +27,32 @@ NOTHING_MATCHED = 5
 def main() -> None:
     """Run what the command line chooses. Does not return: pytest takes this process over."""
     own, further = _split(sys.argv[1:])
-    options = _parser().parse_args(own)
+    options = parser().parse_args(own)
     if options.list_categories:
         print(_table())
         return
     interpreter.ensure("pytest", "netra", "httpx")
-    chosen = [CATEGORIES[name] for name in dict.fromkeys([*options.category, *options.categories])]
-    command = [sys.executable, "-m", "pytest"]
-    if chosen or options.pattern:
-        targets = list(_targets(chosen, options.pattern))
-        if not targets:
-            print(f"no tests match: {' '.join(own)}", file=sys.stderr)
-            sys.exit(NOTHING_MATCHED)
-        command += targets
-    if chosen:
-        command += ["-m", " or ".join(category.name for category in chosen)]
-    command += ["-x"] if options.fast_fail else []
-    command += [flag for flag in MEANINGS if getattr(options, flag.strip("-").replace("-", "_"))]
+    arguments = pytest_arguments(options)
+    if arguments is None:
+        print(f"no tests match: {' '.join(own)}", file=sys.stderr)
+        sys.exit(NOTHING_MATCHED)
     os.chdir(ROOT)
     sys.stdout.flush()
-    os.execv(sys.executable, [*command, *further])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments, *further])
+
+
+def pytest_arguments(options: argparse.Namespace) -> list[str] | None:
+    """What pytest is told, for what `parser` read; None when no file and no test matches."""
+    chosen = [CATEGORIES[name] for name in dict.fromkeys([*options.category, *options.categories])]
+    arguments: list[str] = []
+    if chosen or options.pattern:
+        arguments += _targets(chosen, options.pattern)
+        if not arguments:
+            return None
+    if chosen:
+        arguments += ["-m", " or ".join(category.name for category in chosen)]
+    arguments += ["-x"] if options.fast_fail else []
+    return arguments + [flag for flag in MEANINGS if getattr(options, flag.strip("-").replace("-", "_"))]
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -54,7 +60,8 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:at], arguments[at + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description="Choose tests and run them with pytest.",
         epilog="Arguments after -- go to pytest: -- -n 2 -k log",

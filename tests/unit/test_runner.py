@@ -1,4 +1,4 @@
-"""The runner, as it is started from a terminal: what it chooses, and how it ends."""
+"""The runner: what it chooses, and, as it is started from a terminal, what pytest makes of it and how it ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.categories import CATEGORIES, TESTS
+from support.plugins import ONLY_NEEDED
+from unified_test_runner import parser, pytest_arguments
 
 SEEDED = "test_every_type_on_the_wire_has_a_name_of_its_own"  # a test of test_events.py that takes no time
 
@@ -22,49 +24,66 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, str(TESTS / "unified_test_runner.py"), *arguments],
         cwd=cwd,
-        env=environment,
+        env=environment | ONLY_NEEDED,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def collected(*arguments: str) -> list[str]:
-    """The tests that pytest would run, by node id."""
-    answer = run(*arguments, "--", "--collect-only", "-q", "-p", "no:cacheprovider")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return [line for line in answer.stdout.splitlines() if "::" in line]
+def told(*arguments: str) -> list[str]:
+    """What pytest is told for these arguments."""
+    chosen = pytest_arguments(parser().parse_args(arguments))
+    assert chosen is not None
+    return chosen
+
+
+def files(*arguments: str) -> set[str]:
+    """The files that these arguments choose, below `tests/`."""
+    chosen = [Path(argument.partition("::")[0]) for argument in told(*arguments) if argument.startswith(str(TESTS))]
+    return {path.relative_to(TESTS).as_posix() for path in chosen}
 
 
 @pytest.mark.spec("runner.pattern", "commands.runner-ssot-validation")
-def test_a_pattern_chooses_files_by_folder_and_by_name() -> None:
-    everything = collected("--pattern", "*ssot_validation*", "--category", "unit", "--fast-fail")
-    assert everything
-    assert {node.rpartition("/")[0] for node in everything} == {"tests/unit/ssot_validation"}
-    assert {node.partition("::")[0] for node in collected("--pattern", "test_ids.py")} == {"tests/unit/test_ids.py"}
+def test_what_a_pattern_chooses_is_what_pytest_collects() -> None:
+    verbatim = ("--pattern", "*ssot_validation*", "--category", "unit", "--fast-fail")
+    answer = run(*verbatim, "--", "--collect-only", "-q", "-p", "no:cacheprovider")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    collected = {line.partition("::")[0] for line in answer.stdout.splitlines() if "::" in line}
+    assert collected == {f"tests/{file}" for file in files(*verbatim)}
+    assert {file.rpartition("/")[0] for file in collected} == {"tests/unit/ssot_validation"}
+    assert told(*verbatim)[-3:] == ["-m", "unit", "-x"]
+
+
+@pytest.mark.spec("runner.pattern")
+def test_a_pattern_chooses_files_by_their_name() -> None:
+    assert files("--pattern", "test_ids.py") == {"unit/test_ids.py"}
 
 
 @pytest.mark.spec("runner.pattern")
 def test_a_pattern_that_no_file_matches_chooses_tests_by_name() -> None:
-    assert collected("--pattern", f"{SEEDED[:-3]}*") == [f"tests/unit/test_events.py::{SEEDED}"]
+    assert told("--pattern", f"{SEEDED[:-3]}*") == [f"{TESTS / 'unit/test_events.py'}::{SEEDED}"]
 
 
 @pytest.mark.spec("runner.pattern", "runner.categories", "commands.runner-session-metrics")
 def test_a_pattern_filters_every_category() -> None:
     verbatim = ("--pattern", "*session_metrics*", "--real-services", "--categories", "unit", "integration", "e2e")
-    assert "tests/e2e/test_session_metrics_auth_integration.py" in {
-        node.partition("::")[0] for node in collected(*verbatim)
-    }
-    chosen = collected("--pattern", "*/test_*metrics*", "--categories", "unit", "e2e")
-    assert {node.split("/")[1] for node in chosen} == {"unit", "e2e"}
-    assert all("metrics" in node.partition("::")[0] for node in chosen)
+    assert "e2e/test_session_metrics_auth_integration.py" in files(*verbatim)
+    assert told(*verbatim)[-3:] == ["-m", "unit or integration or e2e", "--real-services"]
+    chosen = files("--pattern", "*/test_*metrics*", "--categories", "unit", "e2e")
+    assert {file.partition("/")[0] for file in chosen} == {"unit", "e2e"}
+    assert all("metrics" in file for file in chosen)
 
 
 @pytest.mark.spec("runner.categories", "commands.runner-category")
 def test_a_category_is_its_folder() -> None:
-    chosen = collected("--category", "integration", "--real-services")
-    assert len(chosen) > 100
-    assert all(node.startswith("tests/integration/") for node in chosen)
+    expected = [str(TESTS / "integration"), "-m", "integration", "--real-services"]
+    assert told("--category", "integration", "--real-services") == expected
+
+
+@pytest.mark.spec("runner.categories")
+def test_a_category_that_is_a_marker_may_be_anywhere() -> None:
+    assert told("--category", "stress") == [str(TESTS), "-m", "stress"]
 
 
 @pytest.mark.spec("runner.categories")
@@ -99,7 +118,8 @@ def test_a_category_that_does_not_exist_is_refused_with_those_there_are() -> Non
 def test_a_failure_is_the_exit_code_and_with_fast_fail_the_end(tmp_path: Path) -> None:
     failing = tmp_path / "test_failing.py"
     failing.write_text("def test_first(): assert False\ndef test_second(): assert False\n")
-    further = ("--", str(failing), "-q", "-p", "no:cacheprovider", "-c", str(TESTS.parent / "pyproject.toml"))
+    (tmp_path / "pytest.ini").touch()
+    further = ("--", str(failing), "-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini"))
     both = run(*further)
     assert both.returncode == 1
     assert "2 failed" in both.stdout

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.plugins import ONLY_NEEDED
+
 ROOT = Path(__file__).parents[3]
 DATABASE = "tests/unit/support/test_fixtures.py::test_a_database_test_runs_on_both"
 PEOPLE = "tests/integration/server/test_process.py::test_people_of_the_shared_server_are_different_people"
@@ -20,7 +22,7 @@ def run_pytest(*arguments: str, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
-        env=kept | environment,
+        env=kept | ONLY_NEEDED | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -37,10 +39,11 @@ def test_without_the_flag_what_needs_a_server_is_skipped_and_the_reason_names_th
 
 
 @pytest.mark.spec("flags.authenticated")
+@pytest.mark.real_services
 def test_without_the_flag_nobody_signs_in() -> None:
-    answer = run_pytest(PEOPLE, "--real-services")
+    answer = run_pytest(DATABASE, PEOPLE, NETRA_TEST_REAL_SERVICES="1")
     assert answer.returncode == 0
-    assert "1 skipped" in answer.stdout
+    assert "2 passed, 1 skipped" in answer.stdout
     assert "needs somebody who signs in: add --authenticated" in answer.stdout
 
 
@@ -48,10 +51,8 @@ def test_without_the_flag_nobody_signs_in() -> None:
 @pytest.mark.real_services
 @pytest.mark.authenticated
 def test_with_the_flags_the_tests_run() -> None:
-    answer = run_pytest(DATABASE, PEOPLE, "--real-services", "--authenticated")
-    assert "3 passed" in answer.stdout, answer.stdout
-    variables = {"NETRA_TEST_REAL_SERVICES": "1", "NETRA_TEST_AUTHENTICATED": "1"}
-    assert "1 passed" in run_pytest(PEOPLE, **variables).stdout
+    answer = run_pytest(PEOPLE, "--real-services", "--authenticated")
+    assert "1 passed" in answer.stdout, answer.stdout
 
 
 @pytest.mark.spec("flags.real-services")
