@@ -21,23 +21,15 @@ from netra_compat.table import MODULES
 
 SOURCE = Path(netra.__file__).parent
 HOMONYMS = {
-    "Alerts": "what quality asks of whoever tells of a drop; the rows of incidents",
     "Attempt": "to sign in; at a run",
     "Entry": "an event to append to the log; an execution in the book of executions",
     "File": "of a thread; of source code that is checked",
     "Files": "of a thread, as an agent sees them; of a user, as they are kept",
     "Finding": "about an answer; about source code; about an installation",
-    "Forbidden": "an error; a rule about imports",
-    "Guard": "of requests; of an import",
     "Limits": "of what a client may send; of one analysis",
     "Note": "what a run has taken so far; how a door says what a user did",
-    "Page": "of a log; a whole answer as Markdown",
-    "Report": "on a week; on a check of source code",
-    "Rule": "of alerts; of the check of source code",
-    "Runs": "how they fare, for monitoring; those of one user",
     "Severity": "of an incident; of a finding about source code",
     "Step": "of a rehearsal; of an execution from phase to phase",
-    "Turn": "a change of course in quality; an earlier question and its answer",
     "User": "as clients see one; as identity knows one",
 }
 """Ordinary words with two meanings. A further one wants another name, or its meanings here."""

@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BaselineEntry:
     """A line of the baseline.
 
     Args:
@@ -52,7 +52,7 @@ class Entry:
 class Baseline:
     """A file of them. `score` and `rules` (their hash) are those of the check it was written from."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[BaselineEntry, ...] = ()
     score: float | None = None
     rules: str = ""
 
@@ -70,7 +70,7 @@ class Comparison:
 
     new: tuple[Finding, ...]
     known: tuple[Finding, ...]
-    stale: tuple[Entry, ...]
+    stale: tuple[BaselineEntry, ...]
     before: float | None = None
 
 
@@ -88,7 +88,7 @@ def read(path: Path) -> Baseline:
         raise ConfigError(f"The baseline {path} cannot be read: {error}") from error
     score: float | None = None
     rules = ""
-    entries: list[Entry] = []
+    entries: list[BaselineEntry] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -100,7 +100,9 @@ def read(path: Path) -> Baseline:
                 score, rules = row.get("score"), row.get("rules", "")
                 continue
             entries.append(
-                Entry(row["path"], row["rule"], row["id"], int(row.get("count", 1)), row.get("subject", ""), number)
+                BaselineEntry(
+                    row["path"], row["rule"], row["id"], int(row.get("count", 1)), row.get("subject", ""), number
+                )
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(f"{path}:{number} is no entry of a baseline.") from None
@@ -117,7 +119,7 @@ def made_of(findings: Iterable[Finding], score: float | None = None, rules: str 
         key = (finding.place.path, finding.rule, finding.fingerprint)
         counts[key] += 1
         subjects[key] = " ".join(finding.subjects)
-    entries = tuple(Entry(*key, count=counts[key], subject=subjects[key]) for key in sorted(counts))
+    entries = tuple(BaselineEntry(*key, count=counts[key], subject=subjects[key]) for key in sorted(counts))
     return Baseline(entries, score, rules)
 
 
@@ -149,7 +151,7 @@ def pruned(baseline: Baseline, comparison: Comparison) -> Baseline:
     for entry in baseline.entries:
         count = entry.count - missing.get(entry.key, 0)
         if count > 0:
-            kept.append(Entry(entry.path, entry.rule, entry.fingerprint, count, entry.subject))
+            kept.append(BaselineEntry(entry.path, entry.rule, entry.fingerprint, count, entry.subject))
     return Baseline(tuple(kept), baseline.score, baseline.rules)
 
 
@@ -180,7 +182,9 @@ def compare(
             known.append(finding)
     applied, checked = set(rules), set(is_checked)
     stale = tuple(
-        Entry(entry.path, entry.rule, entry.fingerprint, entry.count, entry.subject, entry.line, left[entry.key])
+        BaselineEntry(
+            entry.path, entry.rule, entry.fingerprint, entry.count, entry.subject, entry.line, left[entry.key]
+        )
         for entry in baseline.entries
         if left[entry.key] > 0 and entry.rule in applied and (entry.path in checked or not (root / entry.path).exists())
     )

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache as once
 from hashlib import blake2b
 from pathlib import Path
@@ -40,10 +41,24 @@ _THREADED: Final = 200
 """Files; fewer are hashed without threads."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTree:
+    """A tree, the facts of its files in its order, and the hash of each one's content, empty where unreadable."""
+
+    tree: Tree
+    files: list[tuple[str, FileFacts]]
+    keys: list[bytes]
+
+
 def read_tree(
     tree: Tree, progress: Progress, *, jobs: int = 0, cache: Path | None = None
 ) -> list[tuple[str, FileFacts]]:
-    """The facts of every file of a tree, in its order.
+    """The facts of every file of a tree, in its order. Its arguments are those of `look`."""
+    return look(tree, progress, jobs=jobs, cache=cache).files
+
+
+def look(tree: Tree, progress: Progress, *, jobs: int = 0, cache: Path | None = None) -> ReadTree:
+    """Read a tree.
 
     Args:
         jobs: processes; 0 for one for each processor.
@@ -86,7 +101,7 @@ def read_tree(
     finally:
         store.finish(set(keys))
         _save_known(directory, tree.python, signatures, keys, known, began - _RACY_NS)
-    return _facts(tree.python, paths, keys, store)
+    return ReadTree(tree, _facts(tree.python, paths, keys, store), keys)
 
 
 def _facts(names: Iterable[str], paths: list[str], keys: list[bytes], store: Store) -> list[tuple[str, FileFacts]]:

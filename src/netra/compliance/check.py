@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .config import Config, ConfigError, ScopeName, matches
 from .declared import declared
@@ -19,6 +20,9 @@ from .project import File, Project
 from .rule import Finding, Rule, Severity, table
 from .score import Score, score
 from .walk import Tree, find
+
+if TYPE_CHECKING:
+    from .figures import Figures
 
 _TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
 _SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
@@ -35,6 +39,7 @@ class Report:
         findings: reported ones, by path and line.
         suppressed: what comments and the configuration allow.
         seconds: by phase.
+        figures: what is printed beside the score, when it is known already.
     """
 
     root: Path
@@ -47,6 +52,7 @@ class Report:
     score: Score
     unreadable: tuple[tuple[str, str], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    figures: Figures | None = None
 
 
 def run(
@@ -129,6 +135,14 @@ def judge(
         tree.unreadable,
         seconds,
     )
+
+
+def placed(project: Project, config: Config) -> Project:
+    """A project whose files know their scope and service."""
+    for file in project.files:
+        file.scope = scope_of(file, config)
+        file.service = service_of(file, config)
+    return project
 
 
 def read_all(tree: Tree, progress: Progress) -> Iterable[tuple[str, FileFacts]]:

@@ -132,7 +132,7 @@ def check(
     if diff and not fix:
         from .fixes import diff_of, plan
 
-        _print(diff_of(plan(outcome, unsafe=unsafe), outcome.prefix))
+        emit(diff_of(plan(outcome, unsafe=unsafe), outcome.prefix))
         return outcome.code
     if fix:
         from .fixes import mend
@@ -147,7 +147,7 @@ def check(
     else:
         text = renderer(format)(outcome)
     if output is None:
-        _print(text)
+        emit(text)
     else:
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def _listed(values: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
-def _print(text: str) -> None:
+def emit(text: str) -> None:
     """To standard output, whatever its encoding can hold."""
     sys.stdout.flush()
     encoding = sys.stdout.encoding or "utf-8"

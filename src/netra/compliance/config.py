@@ -29,7 +29,7 @@ class Canonical:
 
 
 @dataclass(frozen=True, slots=True)
-class Factory:
+class FactoryConfig:
     """A class that is made by its factories only; `allowed` are modules (patterns) that may call it directly."""
 
     class_: str
@@ -75,7 +75,7 @@ class Config:
     cache_dir: str = ".ssot_cache"
     jobs: int = 0
     canonical: tuple[Canonical, ...] = ()
-    factory: tuple[Factory, ...] = ()
+    factory: tuple[FactoryConfig, ...] = ()
     layers: tuple[Layers, ...] = ()
     forbidden: tuple[ForbiddenImports, ...] = ()
     independent: tuple[Independent, ...] = ()
@@ -227,10 +227,10 @@ def _canonical(where: str, value: Any) -> tuple[Canonical, ...]:
     )
 
 
-def _factory(where: str, value: Any) -> tuple[Factory, ...]:
+def _factory(where: str, value: Any) -> tuple[FactoryConfig, ...]:
     keys = {"class": "class_", "factories": "factories", "allowed": "allowed"}
     return tuple(
-        Factory(
+        FactoryConfig(
             _string(where, row["class_"]), _strings(where, row["factories"]), _strings(where, row.get("allowed", []))
         )
         for row in _rows(where, value, keys, ("class", "factories"))

@@ -67,7 +67,7 @@ class Import(Struct, frozen=True):
     """Of its first character, from 0."""
 
 
-class Guard(Struct, frozen=True):
+class ImportGuard(Struct, frozen=True):
     """A `try` that catches ImportError."""
 
     line: int
@@ -217,7 +217,7 @@ class FileFacts(Struct, frozen=True):
 
     lines: int
     imports: list[Import]
-    guards: list[Guard]
+    guards: list[ImportGuard]
     classes: list[Class]
     functions: list[Function]
     assignments: list[Assignment]

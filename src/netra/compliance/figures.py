@@ -46,8 +46,18 @@ class Coverage:
         return f"{files}, {self.partly} partly, {self.skipped} skipped; {self.checked} of {self.reads} reads checked"
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Coverage and exposures of a report: they do not follow from its findings, and need every fact."""
+
+    coverage: Coverage
+    exposures: dict[str, int]
+
+
 def coverage(report: Report) -> Coverage:
     """The coverage of a check."""
+    if report.figures is not None:
+        return report.figures.coverage
     partly = skipped = 0
     for file in report.project.files:
         facts = file.facts
@@ -82,10 +92,12 @@ class Compliance:
     percent: float
 
 
-def compliances(report: Report) -> list[Compliance]:
-    """Of every rule that was applied."""
+def exposures(report: Report) -> dict[str, int]:
+    """How many there are of what rules look at."""
+    if report.figures is not None:
+        return report.figures.exposures
     facts = [file.facts for file in report.project.files]
-    exposures = {
+    return {
         "classes": sum(len(each.classes) for each in facts),
         "functions": sum(len(each.functions) for each in facts),
         "imports": sum(len(each.imports) for each in facts),
@@ -93,12 +105,17 @@ def compliances(report: Report) -> list[Compliance]:
         "calls": sum(len(each.calls) for each in facts),
         "modules": sum(is_unit(file) for file in report.project.files),
     }
+
+
+def compliances(report: Report) -> list[Compliance]:
+    """Of every rule that was applied."""
+    seen = exposures(report)
     counts = Counter(each.rule for each in report.findings)
     found = []
     for rule in report.rules:
         if rule.id in HOUSEKEEPING:
             continue
-        exposure, count = exposures[rule.exposure], counts[rule.id]
+        exposure, count = seen[rule.exposure], counts[rule.id]
         percent = 100.0
         if count:
             percent = min(99.9, math.floor(1000 * (1 - min(1.0, count / max(exposure, count)))) / 10)

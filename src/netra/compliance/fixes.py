@@ -40,7 +40,7 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Plan:
+class FixPlan:
     """What a pass would do: the new text of each file, and which findings it mends."""
 
     texts: dict[str, tuple[_Source, str]] = field(default_factory=dict)
@@ -56,10 +56,10 @@ class _Source:
     bom: bytes
 
 
-def plan(outcome: Outcome, *, unsafe: bool) -> Plan:
+def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
     """What can be applied to the code of an outcome at once."""
     root, files = outcome.report.root, outcome.report.project.by_path
-    made = Plan()
+    made = FixPlan()
     sources: dict[str, _Source | str] = {}
     taken: dict[str, list[Edit]] = defaultdict(list)
     accepted: list[tuple[Finding, Fix]] = []
@@ -117,7 +117,7 @@ def _largest(
             return usable, texts
 
 
-def diff_of(made: Plan, prefix: str = "") -> str:
+def diff_of(made: FixPlan, prefix: str = "") -> str:
     """A unified diff of what a plan would change."""
     parts = []
     for path, (source, text) in sorted(made.texts.items()):
@@ -128,7 +128,7 @@ def diff_of(made: Plan, prefix: str = "") -> str:
     return "".join(parts)
 
 
-def write(made: Plan) -> list[Refused]:
+def write(made: FixPlan) -> list[Refused]:
     """Write the files of a plan, each at once."""
     failed = []
     for path, (source, text) in sorted(made.texts.items()):

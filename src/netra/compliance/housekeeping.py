@@ -18,7 +18,7 @@ from .project import Project
 from .rule import Edit, Finding, Fix, Place, Rule, Severity, table
 
 if TYPE_CHECKING:
-    from .baseline import Entry
+    from .baseline import BaselineEntry
 
 STALE: Final = "SSOT902"
 UNUSED: Final = "SSOT903"
@@ -62,7 +62,7 @@ def unused_suppressions(
             )
 
 
-def stale_entries(path: str, entries: Iterable[Entry]) -> list[Finding]:
+def stale_entries(path: str, entries: Iterable[BaselineEntry]) -> list[Finding]:
     """Entries of the baseline at `path` whose findings are gone."""
     return [
         Finding(

@@ -10,7 +10,7 @@ from .project import File, Project, Symbol
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ClassUse:
     """An import statement that reaches a class.
 
     Args:
@@ -26,9 +26,9 @@ class Use:
     name: str
 
 
-def uses(project: Project) -> dict[tuple[str, int], list[Use]]:
+def uses(project: Project) -> dict[tuple[str, int], list[ClassUse]]:
     """Every import of every class, by the path of its file and its index there."""
-    found: dict[tuple[str, int], list[Use]] = defaultdict(list)
+    found: dict[tuple[str, int], list[ClassUse]] = defaultdict(list)
     for file in project.files:
         for row in file.facts.imports:
             if not row.name or row.name == "*":
@@ -39,13 +39,13 @@ def uses(project: Project) -> dict[tuple[str, int], list[Use]]:
                 continue
             module = project.module(file, row.module, row.level)
             path = module.file.module if module.file is not None else row.module
-            found[symbol.file.path, symbol.index].append(Use(path, file, row.line, reached.path, row.bound))
+            found[symbol.file.path, symbol.index].append(ClassUse(path, file, row.line, reached.path, row.bound))
     return found
 
 
-def paths(uses_: list[Use]) -> dict[str, list[Use]]:
+def paths(uses_: list[ClassUse]) -> dict[str, list[ClassUse]]:
     """The imports of one class by the module they name, most used first."""
-    found: dict[str, list[Use]] = defaultdict(list)
+    found: dict[str, list[ClassUse]] = defaultdict(list)
     for each in uses_:
         found[each.path].append(each)
     return dict(sorted(found.items(), key=lambda each: (-len(each[1]), each[0])))

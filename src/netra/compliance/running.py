@@ -5,22 +5,24 @@ The commands, the watcher and the door for scripts share it.
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import baseline as baselines
 from .baseline import Baseline, Comparison
-from .check import Progress, Report, run
+from .check import Progress, Report, judge, selected
 from .config import Config, ConfigError, load
 from .figures import rule_hash
 from .history import append, read
 from .housekeeping import HOUSEKEEPING, STALE, stale_entries
 from .outcome import Outcome, failures, mark, parse_fail_on
 from .rule import Finding
-from .walk import find_root
+from .walk import find, find_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Where a request leads: the root, its configuration with the options applied, and the directories and files."""
 
     root: Path
@@ -59,7 +61,7 @@ class Place:
     files: tuple[Path, ...]
 
 
-def place_of(request: Request) -> Place:
+def place_of(request: Request) -> Target:
     """The root is that of the first path, or of the working directory.
 
     Raises:
@@ -87,7 +89,7 @@ def place_of(request: Request) -> Place:
         for directory in directories:
             if not directory.exists():
                 raise ConfigError(f"[tool.ssot] include: {directory} does not exist.")
-    return Place(root, config, directories if not files else (), files)
+    return Target(root, config, directories if not files else (), files)
 
 
 def check(request: Request, progress: Progress = lambda what, done, of: None) -> Outcome:
@@ -100,22 +102,45 @@ def check(request: Request, progress: Progress = lambda what, done, of: None) ->
     return judged(request, place, look(place, progress))
 
 
-def look(place: Place, progress: Progress = lambda what, done, of: None) -> Report:
+def look(place: Target, progress: Progress = lambda what, done, of: None) -> Report:
     """The report on a place, with as many processes and from the cache that its configuration names."""
-    from .cache import read_tree
+    from . import cache, remember
 
     config = place.config
-    cache = Path(config.cache_dir) if config.cache_dir else None
-    return run(
-        place.root,
-        config,
-        place.directories,
-        facts=lambda tree, told: read_tree(tree, told, jobs=config.jobs, cache=cache),
-        progress=progress,
-    )
+    directory = Path(config.cache_dir) if config.cache_dir else None
+    rules = selected(config)
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+    tree = find(place.root, place.directories, exclude=config.exclude)
+    seconds["find files"] = time.perf_counter() - started
+    started = time.perf_counter()
+    with unhurried_gc():
+        read = cache.look(tree, progress, jobs=config.jobs, cache=directory)
+        seconds["read files"] = time.perf_counter() - started
+        report = remember.report_on(
+            read,
+            config,
+            rules,
+            None if directory is None else tree.root / directory,
+            lambda: judge(tree, read.files, config, rules, seconds=seconds, progress=progress),
+        )
+    report.seconds.update(seconds)
+    return report
 
 
-def judged(request: Request, place: Place, report: Report, known: Baseline | None = None) -> Outcome:
+@contextmanager
+def unhurried_gc() -> Iterator[None]:
+    """Without looking for cycles among millions of rows that have none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def judged(request: Request, place: Target, report: Report, known: Baseline | None = None) -> Outcome:
     """What is shown of a report, and whether it passes."""
     config = place.config
     path = baseline_path(request, place)
@@ -131,7 +156,7 @@ def judged(request: Request, place: Place, report: Report, known: Baseline | Non
             report.findings,
             known,
             rules=(rule.id for rule in report.rules),
-            is_checked=report.project.by_path,
+            is_checked=frozenset(report.tree.python),
             root=report.root,
             rule_hash=rule_hash(report.rules, config),
         )
@@ -175,7 +200,7 @@ def remembered(request: Request, outcome: Outcome) -> Outcome:
     return replace(outcome, history=read(file))
 
 
-def baseline_path(request: Request, place: Place) -> Path | None:
+def baseline_path(request: Request, place: Target) -> Path | None:
     """The file of the baseline: as asked for, else as configured, else the usual one if it is there."""
     if request.baseline is not None:
         return request.baseline.absolute()

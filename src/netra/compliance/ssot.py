@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .command import guarded
+from .command import emit, guarded
+from .config import ConfigError
+
+if TYPE_CHECKING:
+    from .check import Report
 
 app = typer.Typer(
     help="The baseline of `netra check`, and questions about a code base.",
@@ -79,3 +83,88 @@ def diff(root: Root = None, file: File = None) -> int:
         typer.echo(f"- {entry.rule} {clean(outcome.path(entry.path))} {clean(entry.subject)} ({entry.missing})")
     typer.echo(outcome.change)
     return 1 if outcome.comparison.new or outcome.comparison.stale else 0
+
+
+@app.command("twins")
+@guarded
+def twins(name: Annotated[str, typer.Argument(help="The name of a class.")], root: Root = None) -> int:
+    """Show every definition of a class: where, its members side by side, and who imports it."""
+    from .explain import twins as told
+
+    emit(told(_report(root), name))
+    return 0
+
+
+@app.command("who")
+@guarded
+def who(
+    wanted: Annotated[str, typer.Argument(metavar="PATH:CLASS", help="A file or dotted module, and a class.")],
+    root: Root = None,
+) -> int:
+    """Show what a class is, and every path by which it is imported."""
+    from .explain import who as told
+
+    emit(told(_report(root), wanted))
+    return 0
+
+
+@app.command("explain")
+@guarded
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="[RULE]", help="Its id or name. Default: list all.")] = "",
+) -> int:
+    """Explain a rule: what it finds, why that matters, and how to mend it."""
+    from .explain import all_rules
+    from .explain import rule as told
+
+    emit(told(rule) if rule else all_rules())
+    return 0
+
+
+@app.command("graph")
+@guarded
+def graph(
+    root: Root = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="text, dot or json.")] = "text",
+) -> int:
+    """Show which groups of modules import which, and what goes against the order."""
+    from .explain import graph_dot, graph_json, graph_text
+
+    known = {"text": graph_text, "dot": graph_dot, "json": graph_json}
+    if format not in known:
+        raise ConfigError(f"--format has no {format!r}. It knows: {', '.join(known)}.")
+    emit(known[format](_report(root)))
+    return 0
+
+
+@app.command("init")
+@guarded
+def init(
+    root: Root = None,
+    write: Annotated[bool, typer.Option("--write", help="Append it to pyproject.toml.")] = False,
+) -> int:
+    """Print a configuration to begin with, from what the code base looks like."""
+    from .explain import configuration
+    from .running import Request, look, place_of
+
+    place = place_of(Request((root,) if root else ()))
+    text = configuration(look(place))
+    path = place.root / "pyproject.toml"
+    if not write:
+        emit(text)
+        return 0
+    before = path.read_text("utf-8") if path.is_file() else ""
+    if "[tool.ssot" in before:
+        raise ConfigError(f"{path} has a [tool.ssot] already.")
+    path.write_text(
+        f"{before}{chr(10) if before and not before.endswith(chr(10)) else ''}\n{text}".lstrip("\n"), "utf-8"
+    )
+    typer.echo(f"{path}: [tool.ssot] added. Next: netra ssot baseline write")
+    return 0
+
+
+def _report(root: Path | None) -> Report:
+    """The code base without its findings, which these questions do not need."""
+    from .running import Request, look, place_of
+
+    return look(place_of(Request((root,) if root else (), select=("SSOT901",))))

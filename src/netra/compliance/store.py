@@ -96,7 +96,7 @@ class Segment:
             return b""
 
 
-class Writer:
+class SegmentWriter:
     """A segment under construction; its records can be read at once.
 
     Args:
@@ -158,7 +158,7 @@ class Store:
 
     def __init__(self, directory: Path | None, tag: str) -> None:
         self._tag = tag
-        self._writer: Writer | None = None
+        self._writer: SegmentWriter | None = None
         self._segments: list[Segment] = []
         self._directory = directory if directory is not None and _prepared(directory) else None
         if directory is not None:
@@ -181,10 +181,10 @@ class Store:
         """Keep a record."""
         if self._writer is None:
             try:
-                self._writer = Writer(self._directory, self._tag)
+                self._writer = SegmentWriter(self._directory, self._tag)
             except OSError:
                 self._directory = None
-                self._writer = Writer(None, self._tag)
+                self._writer = SegmentWriter(None, self._tag)
         self._writer.add(key, parts)
 
     def finish(self, used: set[bytes]) -> None:
@@ -220,7 +220,7 @@ class Store:
             named.remove(largest)  # is not worth to be written again
         assert self._directory is not None
         keep_unused = 2 * live < MOST_BYTES
-        writer = Writer(self._directory, self._tag)
+        writer = SegmentWriter(self._directory, self._tag)
         unused = 0
         for segment in named:
             for key in segment.rows:

@@ -29,7 +29,7 @@ from .outcome import Outcome
 from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding
-from .running import Place, Request, judged, look, place_of
+from .running import Request, Target, judged, look, place_of
 from .walk import find
 
 CONFIGURATION = "pyproject.toml"
@@ -44,7 +44,7 @@ class Watched:
 
     def start(self) -> None:
         """Read everything: at the beginning, and when the configuration changed."""
-        self.place: Place = place_of(self.request)
+        self.place: Target = place_of(self.request)
         self.report: Report = look(self.place)
         self._facts = {file.path: file.facts for file in self.report.project.files}
         self._rules = selected(self.place.config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from netra.compliance.facts import Guard
+from netra.compliance.facts import ImportGuard
 
 from .names import dotted, is_none
 
@@ -56,7 +56,7 @@ def has_imports(body: list[ast.stmt]) -> bool:
     return any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in body)
 
 
-def guard_of(node: ast.Try, handlers: list[ast.ExceptHandler]) -> Guard:
+def guard_of(node: ast.Try, handlers: list[ast.ExceptHandler]) -> ImportGuard:
     defines: list[tuple[str, str, int]] = []
     reraises = False
     for statement in (each for handler in handlers for each in handler.body):
@@ -75,4 +75,4 @@ def guard_of(node: ast.Try, handlers: list[ast.ExceptHandler]) -> Guard:
             defines.extend((name, kind, statement.lineno) for name in names)
         elif isinstance(statement, (ast.Import, ast.ImportFrom)):
             defines.extend((each.asname or each.name, "import", statement.lineno) for each in statement.names)
-    return Guard(node.lineno, defines, reraises)
+    return ImportGuard(node.lineno, defines, reraises)

@@ -7,7 +7,7 @@ import ast
 from netra.compliance.facts import MODULE, Call, Read
 
 from .names import dotted, parameters_of
-from .scopes import Place, Scope, at, means_same, method_of, value_of
+from .scopes import NameScope, Scene, at, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
 _COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
@@ -23,14 +23,14 @@ class Expressions:
     """See the module."""
 
     def __init__(self) -> None:
-        self._scopes: list[Scope] = []
+        self._scopes: list[NameScope] = []
         self._names: dict[str, None] = {}
         self._dynamic = False
         self._given: set[str] = set()
         self._keys: set[str] = set()
         self._makes_classes = False
 
-    def _expression(self, node: ast.expr, place: Place) -> None:
+    def _expression(self, node: ast.expr, place: Scene) -> None:
         """Reads, calls, tests and names bound in an expression."""
         kind = type(node)
         if kind in _LEAVES:
@@ -63,7 +63,7 @@ class Expressions:
                     if type(each) not in _LEAVES and isinstance(each, ast.expr):
                         self._expression(each, place)
 
-    def _comprehension(self, node: ast.expr, place: Place) -> None:
+    def _comprehension(self, node: ast.expr, place: Scene) -> None:
         for generator in node.generators:  # type: ignore[attr-defined]
             self._expression(generator.iter, place)
             self._target_names(generator.target, place.scope)
@@ -73,7 +73,7 @@ class Expressions:
             if (inner := getattr(node, child, None)) is not None:
                 self._expression(inner, place)
 
-    def _attribute(self, node: ast.Attribute, place: Place) -> None:
+    def _attribute(self, node: ast.Attribute, place: Scene) -> None:
         receiver = dotted(node.value)
         if node.attr == "__dict__" and (method := method_of(place.scope, receiver)) and method.into is not None:
             method.into.dynamic = True
@@ -82,7 +82,7 @@ class Expressions:
         if not receiver or receiver.count(".") >= 1:
             self._expression(node.value, place)
 
-    def _call(self, node: ast.Call, place: Place) -> None:
+    def _call(self, node: ast.Call, place: Scene) -> None:
         name = dotted(node.func)
         if name:
             last = name.rpartition(".")[2]
@@ -109,7 +109,7 @@ class Expressions:
             if type(keyword.value) not in _LEAVES:
                 self._expression(keyword.value, place)
 
-    def _test(self, name: str, node: ast.Call, place: Place) -> None:
+    def _test(self, name: str, node: ast.Call, place: Scene) -> None:
         """`isinstance`, `hasattr` and their like say more about a name than we follow."""
         if not node.args:
             return
@@ -131,7 +131,7 @@ class Expressions:
         elif name != "getattr":
             self._narrow(subject, place.scope)
 
-    def _compare(self, node: ast.Compare, place: Place) -> None:
+    def _compare(self, node: ast.Compare, place: Scene) -> None:
         left = node.left
         if isinstance(left, ast.Call) and dotted(left.func) == "type" and left.args:
             self._narrow(left.args[0], place.scope)
@@ -146,21 +146,21 @@ class Expressions:
         ):
             place.scope.caches = True
 
-    def _narrow(self, subject: ast.expr, scope: Scope) -> None:
+    def _narrow(self, subject: ast.expr, scope: NameScope) -> None:
         if text := dotted(subject):
             scope.unsure.add(text)
 
-    def _lambda(self, node: ast.Lambda, place: Place) -> None:
+    def _lambda(self, node: ast.Lambda, place: Scene) -> None:
         for name, _, _ in parameters_of(node.args):
             place.scope.bind(name, "")
         self._expression(node.body, place)
 
-    def _target_names(self, target: ast.expr, scope: Scope) -> None:
+    def _target_names(self, target: ast.expr, scope: NameScope) -> None:
         for each in ast.walk(target):
             if isinstance(each, ast.Name):
                 scope.bind(each.id, "")
 
-    def _source(self, value: ast.expr, place: Place) -> str:
+    def _source(self, value: ast.expr, place: Scene) -> str:
         """Where a value comes from, see `Read.source`; `none` for None, `name:x` for another name's value."""
         if isinstance(value, ast.Constant):
             return "none" if value.value is None else ""
@@ -197,7 +197,7 @@ class Expressions:
                     reads.append(Read(attribute, line, scope.index, receiver, source, error_path))
         return calls, reads
 
-    def _receiver(self, receiver: str, attribute: str, scope: Scope, values: dict[str, str]) -> str:
+    def _receiver(self, receiver: str, attribute: str, scope: NameScope, values: dict[str, str]) -> str:
         """The source of a receiver's class; `values` remembers those of names in the scope."""
         head, _, rest = receiver.partition(".")
         if head not in values:
@@ -205,7 +205,7 @@ class Expressions:
         source = values[head]
         if not source or (rest and source != "self"):
             return ""
-        at: Scope | None = scope
+        at: NameScope | None = scope
         while at is not None:
             if at.unsure and not at.unsure.isdisjoint((head, receiver, f"{receiver}.{attribute}")):
                 return ""
@@ -214,7 +214,7 @@ class Expressions:
             at = at.outer
         return f"attr:{rest}" if rest else source
 
-    def _makes(self, scope: Scope) -> list[str]:
+    def _makes(self, scope: NameScope) -> list[str]:
         found: dict[str, None] = {}
         for source in scope.returned:
             if source.startswith("name:"):

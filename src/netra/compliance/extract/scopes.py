@@ -10,11 +10,11 @@ from netra.compliance.facts import Member
 
 
 @dataclass(slots=True, eq=False)
-class Scope:
+class NameScope:
     """The module, or a function: what its names are bound to, and what is read from them."""
 
     index: int
-    outer: Scope | None
+    outer: NameScope | None
     name: str = ""
     into: ClassScope | None = None
     """The class whose method this is."""
@@ -60,10 +60,10 @@ class ClassScope:
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class Scene:
     """Where a statement stands. Not changed once it is made (to have that checked would cost more than the rest)."""
 
-    scope: Scope
+    scope: NameScope
     into: ClassScope | None
     qualname: str
     how: int
@@ -74,9 +74,9 @@ class Place:
 
 
 def at(
-    place: Place, how: int, *, guard: int | None = None, error_path: bool = False, attribute_errors: bool = False
-) -> Place:
-    return Place(
+    place: Scene, how: int, *, guard: int | None = None, error_path: bool = False, attribute_errors: bool = False
+) -> Scene:
+    return Scene(
         place.scope,
         place.into,
         place.qualname,
@@ -87,9 +87,9 @@ def at(
     )
 
 
-def method_of(scope: Scope, name: str) -> Scope | None:
+def method_of(scope: NameScope, name: str) -> NameScope | None:
     """The method whose `self` a name is, seen from a scope; None when it is something else."""
-    at: Scope | None = scope
+    at: NameScope | None = scope
     while at is not None:
         if name in at.bindings:
             return at if at.self_name == name and at.bindings[name] == ["self"] else None
@@ -97,9 +97,9 @@ def method_of(scope: Scope, name: str) -> Scope | None:
     return None
 
 
-def value_of(name: str, scope: Scope, depth: int = 4) -> str:
+def value_of(name: str, scope: NameScope, depth: int = 4) -> str:
     """The one source of a name's value, seen from a scope; empty when there are several or none is known."""
-    at: Scope | None = scope
+    at: NameScope | None = scope
     while at is not None and name not in at.bindings:
         at = at.outer
     if at is None or depth == 0:
@@ -118,9 +118,9 @@ def value_of(name: str, scope: Scope, depth: int = 4) -> str:
     return source if means_same(dotted.partition(".")[0].partition("[")[0], at) else ""
 
 
-def means_same(head: str, scope: Scope) -> bool:
+def means_same(head: str, scope: NameScope) -> bool:
     """Whether a name is an import or a symbol of the module wherever this scope can see, and no local value."""
-    at: Scope | None = scope
+    at: NameScope | None = scope
     while at is not None:
         if head in at.bindings:
             if at.outer is None:

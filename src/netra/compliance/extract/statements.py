@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import structs
 
 from netra.compliance import text as source_text
-from netra.compliance.facts import MODULE, Class, FileFacts, Function, Guard, How, Import, Member, Trouble
+from netra.compliance.facts import MODULE, Class, FileFacts, Function, How, Import, ImportGuard, Member, Trouble
 
 from .bodies import EXPECTING, IMPORT_ERRORS, caught_by, guard_of, has_imports, is_nothing, is_type_checking, stub
 from .names import ITERATORS, annotation_of, base, decorator, dotted, parameters_of, signature
-from .scopes import ClassScope, Place, Scope, at, value_of
+from .scopes import ClassScope, NameScope, Scene, at, value_of
 from .targets import Targets
 
 _CACHING = frozenset({"cache", "lru_cache", "cached", "singleton", "alru_cache"})
@@ -34,17 +34,17 @@ class Statements(Targets):
         self._text = text
         self._trouble = trouble
         self._imports: list[Import] = []
-        self._guards: list[Guard] = []
+        self._guards: list[ImportGuard] = []
         self._classes: list[Class | None] = []
         self._functions: list[Function | None] = []
         self._docstrings: list[tuple[int, int]] = []
         self._unfinished: list[Callable[[source_text.Lines], None]] = []
 
     def run(self, body: list[ast.stmt]) -> FileFacts:
-        module = Scope(MODULE, None)
+        module = NameScope(MODULE, None)
         self._scopes.append(module)
         self._docstring(body)
-        self._body(body, Place(module, None, "", 0))
+        self._body(body, Scene(module, None, "", 0))
         text = self._text
         lines = source_text.Lines(text, self._docstrings)
         for into, member, scope in self._later:
@@ -74,7 +74,7 @@ class Statements(Targets):
             given=sorted(self._given | (self._keys if self._makes_classes else set())),
         )
 
-    def _body(self, body: Iterable[ast.stmt], place: Place) -> None:
+    def _body(self, body: Iterable[ast.stmt], place: Scene) -> None:
         for statement in body:
             visit = _STATEMENTS.get(type(statement))
             if visit is not None:
@@ -85,18 +85,18 @@ class Statements(Targets):
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             self._docstrings.append((first.lineno, first.end_lineno or first.lineno))
 
-    def _import(self, node: ast.Import, place: Place) -> None:
+    def _import(self, node: ast.Import, place: Scene) -> None:
         for alias in node.names:
             bound = alias.asname or alias.name.partition(".")[0]
             self._imported(bound, alias.name, "", 0, node, place)
 
-    def _import_from(self, node: ast.ImportFrom, place: Place) -> None:
+    def _import_from(self, node: ast.ImportFrom, place: Scene) -> None:
         for alias in node.names:
             bound = "" if alias.name == "*" else alias.asname or alias.name
             self._imported(bound, node.module or "", alias.name, node.level, node, place)
 
     def _imported(
-        self, bound: str, module: str, name: str, level: int, node: ast.Import | ast.ImportFrom, place: Place
+        self, bound: str, module: str, name: str, level: int, node: ast.Import | ast.ImportFrom, place: Scene
     ) -> None:
         how = place.how | (_IN_CLASS if place.into is not None else 0)
         end = node.end_lineno or node.lineno
@@ -111,7 +111,7 @@ class Statements(Targets):
         elif bound:
             place.scope.bind(bound, "import")
 
-    def _class(self, node: ast.ClassDef, place: Place) -> None:
+    def _class(self, node: ast.ClassDef, place: Scene) -> None:
         index = len(self._classes)
         self._classes.append(None)
         into = ClassScope(index)
@@ -123,7 +123,7 @@ class Statements(Targets):
         else:
             place.scope.bind(node.name, "symbol")
         self._docstring(node.body)
-        inner = Place(place.scope, into, f"{qualname}.", place.how)
+        inner = Scene(place.scope, into, f"{qualname}.", place.how)
         self._body(node.body, inner)
         function = place.scope.index
         outer = MODULE if place.into is None else place.into.index
@@ -157,14 +157,14 @@ class Statements(Targets):
 
         self._unfinished.append(finish)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Scene) -> None:
         index = len(self._functions)
         self._functions.append(None)
         decorators = [decorator(each) for each in node.decorator_list]
         owner = place.into.index if place.into is not None else MODULE
         parameters = parameters_of(node.args)
         named = frozenset(name for name, _, _ in parameters)
-        scope = Scope(index, place.scope, node.name, place.into, parameters=named)
+        scope = NameScope(index, place.scope, node.name, place.into, parameters=named)
         self._scopes.append(scope)
         if place.into is not None:
             self._method(node, decorators, parameters, place.into)
@@ -186,7 +186,7 @@ class Statements(Targets):
         self._docstring(node.body)
         qualname = f"{place.qualname}{node.name}"
         how = (place.how & ~(_GUARDED | _FALLBACK)) | _IN_FUNCTION
-        self._body(node.body, Place(scope, None, f"{qualname}.", how))
+        self._body(node.body, Scene(scope, None, f"{qualname}.", how))
         if any(each.rpartition(".")[2] in _CACHING for each in decorators):
             scope.caches = True
         is_method_how = place.how | (_IN_CLASS if place.into is not None else 0)
@@ -235,7 +235,7 @@ class Statements(Targets):
             member = Member(node.name, "method", node.lineno, signature(parameters), "", "")
         into.add(member)
 
-    def _return(self, node: ast.Return, place: Place) -> None:
+    def _return(self, node: ast.Return, place: Scene) -> None:
         if node.value is None:
             return
         self._expression(node.value, place)
@@ -243,30 +243,30 @@ class Statements(Targets):
         if source:
             place.scope.returned.append(source)
 
-    def _expr(self, node: ast.Expr, place: Place) -> None:
+    def _expr(self, node: ast.Expr, place: Scene) -> None:
         self._expression(node.value, place)
 
-    def _if(self, node: ast.If, place: Place) -> None:
+    def _if(self, node: ast.If, place: Scene) -> None:
         self._expression(node.test, place)
         typing = is_type_checking(node.test)
         how = place.how | _CONDITIONAL
         self._body(node.body, at(place, how | _TYPE_CHECKING if typing else how))
         self._body(node.orelse, at(place, how))
 
-    def _while(self, node: ast.While, place: Place) -> None:
+    def _while(self, node: ast.While, place: Scene) -> None:
         self._expression(node.test, place)
         inner = at(place, place.how | _CONDITIONAL)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
-    def _for(self, node: ast.For | ast.AsyncFor, place: Place) -> None:
+    def _for(self, node: ast.For | ast.AsyncFor, place: Scene) -> None:
         self._expression(node.iter, place)
         self._target(node.target, None, place, node.lineno)
         inner = at(place, place.how | _CONDITIONAL)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
-    def _with(self, node: ast.With | ast.AsyncWith, place: Place) -> None:
+    def _with(self, node: ast.With | ast.AsyncWith, place: Scene) -> None:
         kind = "awith" if isinstance(node, ast.AsyncWith) else "with"
         inner = place
         for item in node.items:
@@ -279,7 +279,7 @@ class Statements(Targets):
                 if kind_of != "suppress" and caught & IMPORT_ERRORS:
                     inner = at(inner, inner.how | _GUARDED | _CONDITIONAL, guard=-1)  # it is to fail
                 elif caught & IMPORT_ERRORS and has_imports(node.body):
-                    self._guards.append(Guard(node.lineno, [], False))
+                    self._guards.append(ImportGuard(node.lineno, [], False))
                     inner = at(inner, inner.how | _GUARDED | _CONDITIONAL, guard=len(self._guards) - 1)
                 if "AttributeError" in caught:
                     inner = at(inner, inner.how, attribute_errors=True)
@@ -292,7 +292,7 @@ class Statements(Targets):
                 self._target(target, None, place, node.lineno)
         self._body(node.body, inner)
 
-    def _try(self, node: ast.Try, place: Place) -> None:
+    def _try(self, node: ast.Try, place: Scene) -> None:
         caught = [caught_by(handler) for handler in node.handlers]
         every = {name for names in caught for name in names}
         body = place
@@ -321,7 +321,7 @@ class Statements(Targets):
         self._body(node.orelse, at(place, place.how | _CONDITIONAL))
         self._body(node.finalbody, at(place, place.how, error_path=True))
 
-    def _match(self, node: ast.Match, place: Place) -> None:
+    def _match(self, node: ast.Match, place: Scene) -> None:
         self._expression(node.subject, place)
         self._narrow(node.subject, place.scope)
         inner = at(place, place.how | _CONDITIONAL)
@@ -334,10 +334,10 @@ class Statements(Targets):
                 self._expression(case.guard, place)
             self._body(case.body, inner)
 
-    def _global(self, node: ast.Global, place: Place) -> None:
+    def _global(self, node: ast.Global, place: Scene) -> None:
         place.scope.globals.update(node.names)
 
-    def _nonlocal(self, node: ast.Nonlocal, place: Place) -> None:
+    def _nonlocal(self, node: ast.Nonlocal, place: Scene) -> None:
         for name in node.names:
             outer = place.scope.outer
             while outer is not None:
@@ -346,17 +346,17 @@ class Statements(Targets):
                 outer = outer.outer
             place.scope.bind(name, "")
 
-    def _raise(self, node: ast.Raise, place: Place) -> None:
+    def _raise(self, node: ast.Raise, place: Scene) -> None:
         for each in (node.exc, node.cause):
             if each is not None:
                 self._expression(each, place)
 
-    def _assert(self, node: ast.Assert, place: Place) -> None:
+    def _assert(self, node: ast.Assert, place: Scene) -> None:
         self._expression(node.test, place)
         if node.msg is not None:
             self._expression(node.msg, place)
 
-    def _type_alias(self, node: ast.stmt, place: Place) -> None:
+    def _type_alias(self, node: ast.stmt, place: Scene) -> None:
         name = getattr(node, "name", None)
         if isinstance(name, ast.Name) and place.into is None:
             place.scope.bind(name.id, "")

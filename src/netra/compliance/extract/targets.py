@@ -10,7 +10,7 @@ from netra.compliance.facts import MODULE, Assignment, Member
 
 from .expressions import Expressions
 from .names import annotation_of, dotted, last_name, literal, strings
-from .scopes import ClassScope, Place, Scope, method_of
+from .scopes import ClassScope, NameScope, Scene, method_of
 
 
 class Targets(Expressions):
@@ -20,14 +20,14 @@ class Targets(Expressions):
         super().__init__()
         self._assignments: list[Assignment] = []
         self._exports: list[str] | None = None
-        self._later: list[tuple[ClassScope, Member, Scope]] = []
+        self._later: list[tuple[ClassScope, Member, NameScope]] = []
 
-    def _assign(self, node: ast.Assign, place: Place) -> None:
+    def _assign(self, node: ast.Assign, place: Scene) -> None:
         self._expression(node.value, place)
         for target in node.targets:
             self._target(target, node.value, place, node.lineno)
 
-    def _annotated(self, node: ast.AnnAssign, place: Place) -> None:
+    def _annotated(self, node: ast.AnnAssign, place: Scene) -> None:
         if node.value is not None:
             self._expression(node.value, place)
         annotation = annotation_of(node.annotation)
@@ -44,7 +44,7 @@ class Targets(Expressions):
         elif isinstance(target, ast.Attribute):
             self._attribute_target(target, source, node.value, place, node.lineno)
 
-    def _augmented(self, node: ast.AugAssign, place: Place) -> None:
+    def _augmented(self, node: ast.AugAssign, place: Scene) -> None:
         self._expression(node.value, place)
         target = node.target
         if isinstance(target, ast.Name):
@@ -61,7 +61,7 @@ class Targets(Expressions):
         else:
             self._expression(target, place)
 
-    def _delete(self, node: ast.Delete, place: Place) -> None:
+    def _delete(self, node: ast.Delete, place: Scene) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
                 if place.into is None:
@@ -69,7 +69,7 @@ class Targets(Expressions):
             else:
                 self._expression(target, place)
 
-    def _target(self, target: ast.expr, value: ast.expr | None, place: Place, line: int) -> None:
+    def _target(self, target: ast.expr, value: ast.expr | None, place: Scene, line: int) -> None:
         if isinstance(target, ast.Name):
             self._name_target(target.id, value, place, line)
         elif isinstance(target, ast.Attribute):
@@ -84,7 +84,7 @@ class Targets(Expressions):
             self._expression(target.value, place)
             self._expression(target.slice, place)
 
-    def _name_target(self, name: str, value: ast.expr | None, place: Place, line: int) -> None:
+    def _name_target(self, name: str, value: ast.expr | None, place: Scene, line: int) -> None:
         if place.into is not None:
             if name == "__slots__" and value is not None:
                 for slot in strings(value) or ():
@@ -103,7 +103,7 @@ class Targets(Expressions):
         if scope.index == MODULE:
             self._module_assignment(name, value, line, place)
 
-    def _module_assignment(self, name: str, value: ast.expr | None, line: int, place: Place) -> None:
+    def _module_assignment(self, name: str, value: ast.expr | None, line: int, place: Scene) -> None:
         if name == "__all__":
             exports = None if value is None else strings(value)
             if exports is None:
@@ -129,7 +129,7 @@ class Targets(Expressions):
         return Assignment(name, line, kind, text, how, function)
 
     def _attribute_target(
-        self, target: ast.Attribute, source: str, value: ast.expr | None, place: Place, line: int
+        self, target: ast.Attribute, source: str, value: ast.expr | None, place: Scene, line: int
     ) -> None:
         holder = target.value
         scope = place.scope
@@ -155,11 +155,11 @@ class Targets(Expressions):
             self._given.add(target.attr)
         self._expression(holder, place)
 
-    def _read_target(self, target: ast.Attribute, place: Place) -> None:
+    def _read_target(self, target: ast.Attribute, place: Scene) -> None:
         """`holder.attr += …`: it must exist already."""
         self._attribute(target, place)
 
-    def _item_target(self, target: ast.Subscript, place: Place) -> None:
+    def _item_target(self, target: ast.Subscript, place: Scene) -> None:
         """`self.attr[key] = …` outside `__init__` is state that grows."""
         holder = target.value
         if not (isinstance(holder, ast.Attribute) and isinstance(holder.value, ast.Name)):

@@ -147,7 +147,7 @@ def _family(finding: Finding, family: Family, outcome: Outcome) -> str:
     rows.sort(key=lambda row: not any(cell.startswith("\x00") for cell in row))
     heads = [f"{twin.file.module}" for twin in family.twins]
     users = "".join(
-        f"<li><code>{text(outcome.path(twin.file.path))}:{twin.row.line}</code>"
+        f"<li><code>{text(twin.file.path)}:{twin.row.line}</code>"
         f"{' <strong>canonical candidate</strong>' if twin is family.canonical else ''}, imported by"
         f" {number(len(twin.users))} {'file' if len(twin.users) == 1 else 'files'}</li>"
         for twin in family.twins
@@ -179,7 +179,7 @@ def import_paths(outcome: Outcome) -> str:
             (
                 f"<code>{text(path)}</code>{' <strong>home</strong>' if path == home else ''}",
                 number(len(importers)),
-                "<br>".join(f"<code>{text(outcome.path(use.file.path))}</code>" for use in importers[:5])
+                "<br>".join(f"<code>{text(use.file.path)}</code>" for use in importers[:5])
                 + (f"<br>and {len(importers) - 5} more" if len(importers) > 5 else ""),
             )
             for path, importers in by_path.items()
@@ -256,12 +256,11 @@ def findings(outcome: Outcome) -> str:
 
 def _finding(finding: Finding, outcome: Outcome) -> str:
     places = "".join(
-        f"<li><code>{text(outcome.path(each.path))}:{each.line}</code> {text(each.note)}</li>"
-        for each in finding.related
+        f"<li><code>{text(each.path)}:{each.line}</code> {text(each.note)}</li>" for each in finding.related
     )
     lines = "\n".join(text(each) for each in finding.details)
     return (
-        f"<details><summary>{_kind(finding, outcome)} <code>{text(outcome.path(finding.place.path))}:"
+        f"<details><summary>{_kind(finding, outcome)} <code>{text(finding.place.path)}:"
         f"{finding.place.line}</code> {text(finding.message)}</summary><div class='in'>"
         f"{f'<ul>{places}</ul>' if places else ''}"
         f"{f'<pre tabindex=0>{lines}</pre>' if lines else ''}"

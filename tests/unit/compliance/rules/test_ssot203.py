@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.code_base import check, ids, one
+
+from support.code_base import check, ids, one
 
 IMPORTS = {"select": ["SSOT201", "SSOT202", "SSOT203"]}
 APP = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.code_base import check, ids, one
+from support.code_base import check, ids, one
 
 TWINS = {
     "app/__init__.py": "",

@@ -1,0 +1,233 @@
+"""Copies that are found by what they say, not by their name: SSOT111 functions, SSOT112 near copies, SSOT113 files.
+
+Digests and sketches are facts of each function, so nothing is compared pair by pair: equal digests fall into one group,
+and near copies meet in an index of the smallest hashes of their sketches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from weakref import WeakKeyDictionary
+
+from netra.compliance.config import Config
+from netra.compliance.facts import MODULE, SKETCH, Function
+from netra.compliance.naming import is_foreign, version, without_variant
+from netra.compliance.project import File, Project, Symbol
+from netra.compliance.rule import Finding, Place, Rule, Severity
+
+LIKENESS = 0.85
+"""Estimated common lines of all lines, from which on two functions are near copies."""
+FEWEST_HASHES = 12
+"""Of a near copy: about sixty nodes of a syntax tree."""
+MOST_ALIKE = 40
+"""Functions that share a hash; more of them share an idiom."""
+FILE_LINES = 15
+_PREFIX = SKETCH - math.ceil(LIKENESS * SKETCH) + 2
+"""Two sketches that are alike have at least one hash among so many of the smallest in common."""
+
+_Row = tuple[File, int]
+_files: WeakKeyDictionary[Project, list[list[File]]] = WeakKeyDictionary()
+
+
+def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
+    """SSOT111: functions of one text in several modules."""
+    by_digest: dict[tuple[Hashable, str], list[_Row]] = defaultdict(list)
+    for file in _ours(project):
+        deployable = _deployable(file)
+        for index, row in enumerate(file.facts.functions):
+            if row.digest and row.sketch and not row.stub and row.outer == MODULE:
+                by_digest[deployable, row.digest].append((file, index))
+    for group in by_digest.values():
+        rows = _one_each(group)
+        if len(rows) < 2 or _whole_files_are_copies(rows) or _whole_classes_are_copies(rows):
+            continue
+        name = _function(rows[0]).name
+        yield _finding(
+            "SSOT111",
+            Severity.WARNING,
+            rows,
+            f"{len(rows)} modules have the same copy of {name}().",
+            "Keep one and import it elsewhere.",
+        )
+
+
+def near_copies(project: Project, config: Config) -> Iterable[Finding]:
+    """SSOT112: functions that differ in a few lines."""
+    rows, index = _index(project)
+    parent: dict[int, int] = {}
+
+    def root(at: int) -> int:
+        while (above := parent.get(at, at)) != at:
+            at = above
+        return at
+
+    seen: set[tuple[int, int]] = set()
+    for candidates in index.values():
+        if not 2 <= len(candidates) <= MOST_ALIKE:
+            continue
+        for at, one in enumerate(candidates):
+            for other in candidates[at + 1 :]:
+                if (one, other) in seen:
+                    continue
+                seen.add((one, other))
+                if root(one) != root(other) and _are_near(rows[one], rows[other]):
+                    parent[root(other)] = root(one)
+    groups: dict[int, list[_Row]] = defaultdict(list)
+    for at in {*parent, *parent.values()}:
+        groups[root(at)].append(rows[at])
+    for _, group in sorted(groups.items()):
+        names = sorted({_function(each).qualname for each in group})
+        yield _finding(
+            "SSOT112",
+            Severity.INFO,
+            group,
+            f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''} are nearly the same.",
+            "Make one of them with a parameter for what differs.",
+        )
+
+
+def _index(project: Project) -> tuple[list[_Row], dict[int, list[int]]]:
+    """The functions that are long enough, and by each of their smallest hashes which of them have it."""
+    index: dict[int, list[int]] = defaultdict(list)
+    rows: list[_Row] = []
+    for file in _ours(project):
+        for at, row in enumerate(file.facts.functions):
+            if len(row.sketch) >= FEWEST_HASHES and row.outer == MODULE:
+                for each in row.sketch[:_PREFIX]:
+                    index[each].append(len(rows))
+                rows.append((file, at))
+    return rows, index
+
+
+def copied_files(project: Project, config: Config) -> Iterable[Finding]:
+    """SSOT113: files of one text."""
+    for group in _copied_files(project):
+        first, *rest = sorted(group, key=lambda file: (_is_backup(file), file.path.count("/"), file.path))
+        yield Finding(
+            "SSOT113",
+            Severity.WARNING,
+            Place(rest[0].path, 1, "copy"),
+            f"{len(group)} files are copies of each other.",
+            tuple(sorted(file.path for file in group)),
+            related=(Place(first.path, 1, "canonical"), *(Place(file.path, 1, "copy") for file in rest[1:])),
+            paths=tuple(file.path for file in group),
+            canonical=first.path,
+            details=tuple(f"{file.path}: {file.facts.lines} lines" for file in (first, *rest)),
+            hint=f"Import {first.module} instead, and delete the others; `exclude` leaves out copies that must stay.",
+        )
+
+
+def _copied_files(project: Project) -> list[list[File]]:
+    known = _files.get(project)
+    if known is None:
+        by_digest: dict[tuple[Hashable, str], list[File]] = defaultdict(list)
+        for file in _ours(project):
+            facts = file.facts
+            if facts.digest and facts.lines >= FILE_LINES and (facts.classes or facts.functions):
+                by_digest[_deployable(file), facts.digest].append(file)
+        known = _files[project] = [group for group in by_digest.values() if len(_apart(group)) > 1]
+    return known
+
+
+def _is_backup(file: File) -> bool:
+    name = file.path.rpartition("/")[2].removesuffix(".py").lower()
+    return any(word in name for word in ("backup", "copy", "_bak", "_old", "_orig"))
+
+
+def _ours(project: Project) -> Iterator[File]:
+    for file in project.files:
+        if file.scope == "core" and not file.facts.generated and not is_foreign(file.path):
+            yield file
+
+
+def _deployable(file: File) -> Hashable:
+    """What a file is deployed with, and the version of the interface it belongs to: copies of others are no matter."""
+    return file.service, file.package_root, file.module.partition(".")[0], version(file.path)
+
+
+def _apart(files: Sequence[File]) -> list[File]:
+    """One file of each platform or style of calling."""
+    return list({without_variant(file.path): file for file in files}.values())
+
+
+def _one_each(rows: list[_Row]) -> list[_Row]:
+    by_file = {file.path: (file, index) for file, index in reversed(rows)}
+    kept = {file.path for file in _apart([file for file, _ in by_file.values()])}
+    return sorted((row for path, row in by_file.items() if path in kept), key=lambda row: row[0].path)
+
+
+def _function(row: _Row) -> Function:
+    return row[0].facts.functions[row[1]]
+
+
+def _whole_files_are_copies(rows: list[_Row]) -> bool:
+    return len({file.facts.digest for file, _ in rows}) == 1
+
+
+def _whole_classes_are_copies(rows: list[_Row]) -> bool:
+    owners = {
+        file.facts.classes[function.owner].digest if function.owner != MODULE else f"{file.path}:{function.name}"
+        for file, function in ((file, file.facts.functions[at]) for file, at in rows)
+    }
+    return len(owners) == 1
+
+
+def _are_near(one: _Row, other: _Row) -> bool:
+    left, right = _function(one), _function(other)
+    if left.digest == right.digest or left.name == right.name:
+        return False  # a copy, or the same method of two classes
+    if _deployable(one[0]) != _deployable(other[0]):
+        return False
+    ours, theirs = set(left.sketch), set(right.sketch)
+    smallest = sorted(ours | theirs)[:SKETCH]
+    return sum(each in ours and each in theirs for each in smallest) >= LIKENESS * len(smallest)
+
+
+def _finding(rule: str, severity: Severity, rows: list[_Row], message: str, hint: str) -> Finding:
+    rows = sorted(rows, key=lambda row: (row[0].path, _function(row).line))
+    first, second, *rest = [
+        Place(file.path, file.facts.functions[at].line, file.facts.functions[at].qualname) for file, at in rows
+    ]
+    names = sorted(Symbol("function", file, at).qualified for file, at in rows)
+    return Finding(
+        rule,
+        severity,
+        second,
+        message,
+        tuple(names),
+        related=(first, *rest),
+        paths=tuple(dict.fromkeys(file.path for file, _ in rows)),
+        canonical=first.path,
+        details=tuple(f"{place.path}:{place.line} {place.note}" for place in (first, second, *rest)),
+        hint=hint,
+    )
+
+
+RULES = (
+    Rule(
+        "SSOT111",
+        "copied-function",
+        Severity.WARNING,
+        "Several modules have a copy of one function.",
+        copied_functions,
+        exposure="functions",
+    ),
+    Rule(
+        "SSOT112",
+        "near-copied-symbol",
+        Severity.INFO,
+        "Functions of other names differ in a few lines only.",
+        near_copies,
+        exposure="functions",
+    ),
+    Rule(
+        "SSOT113",
+        "copied-file",
+        Severity.WARNING,
+        "Several files of one deployable are copies of each other.",
+        copied_files,
+        exposure="modules",
+    ),
+)
