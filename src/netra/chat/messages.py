@@ -119,16 +119,7 @@ class Messages:
             CircuitOpen: the agent has failed repeatedly and is not asked for a while.
         """
         clean_text(id, field="id", max_chars=KEY_CHARS, min_chars=1)
-        content = clean_text(content, field="content", max_chars=self._settings.content_chars)
-        wanted = tuple(dict.fromkeys(clean_id(file_id, field="attachments") for file_id in attachments))
-        if not content.strip() and not wanted:
-            raise InvalidInput("Write a message or attach a file.", field="content")
-        if len(wanted) > self._settings.attachments:
-            raise InvalidInput(f"At most {self._settings.attachments} files with one message.", field="attachments")
-        if agent is not None and agent not in self._agents:
-            raise InvalidInput(
-                f"There is no agent {agent[:80]!r}.", field="agent", hint=f"Agents: {', '.join(self._agents)}."
-            )
+        content, wanted = self._checked(content, agent, attachments)
         digest = hashlib.sha256(msgspec.json.encode([content, thread_id, agent, wanted])).digest()
         message_id, run_id, event_id = new_id("msg"), new_id("run"), new_id("evt")
         new_thread = new_id("thr") if thread_id is None else None
@@ -165,30 +156,16 @@ class Messages:
                 attachments=_attach(tx, scope, thread.id, wanted),
             )
             (seq,) = tx.append(thread.id, [Entry(message_id, event)])
+            answered = {"thread_id": thread.id, "user_id": scope.user_id}
             _insert_message.run(
                 connection,
-                {
-                    "user_id": scope.user_id,
-                    "client_id": id,
-                    "id": message_id,
-                    "thread_id": thread.id,
-                    "run_id": run_id,
-                    "seq": seq,
-                    "digest": digest,
-                },
+                answered | {"client_id": id, "id": message_id, "run_id": run_id, "seq": seq, "digest": digest},
             )
             _insert_run.run(
                 connection,
-                {
-                    "id": run_id,
-                    "thread_id": thread.id,
-                    "user_id": scope.user_id,
-                    "agent": answering,
-                    "state": "queued",
-                    "message_id": message_id,
-                    "message_seq": seq,
-                    "created_at": tx.now,
-                },
+                answered
+                | {"id": run_id, "agent": answering, "state": "queued", "created_at": tx.now}
+                | {"message_id": message_id, "message_seq": seq},
             )
             title = thread.title
             if thread.last_seq == 0 and title == "New thread":
@@ -209,6 +186,24 @@ class Messages:
             raise
         self._engine.wake()
         return sent
+
+    def _checked(self, content: str, agent: str | None, attachments: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """The text of a message and the ids of its files, each once, as they are stored.
+
+        Raises:
+            InvalidInput: there is nothing to send, too much, or nobody of that name to answer.
+        """
+        content = clean_text(content, field="content", max_chars=self._settings.content_chars)
+        wanted = tuple(dict.fromkeys(clean_id(file_id, field="attachments") for file_id in attachments))
+        if not content.strip() and not wanted:
+            raise InvalidInput("Write a message or attach a file.", field="content")
+        if len(wanted) > self._settings.attachments:
+            raise InvalidInput(f"At most {self._settings.attachments} files with one message.", field="attachments")
+        if agent is not None and agent not in self._agents:
+            raise InvalidInput(
+                f"There is no agent {agent[:80]!r}.", field="agent", hint=f"Agents: {', '.join(self._agents)}."
+            )
+        return content, wanted
 
     def _check_load(self, tx: Transaction, scope: Scope, thread_id: str, on_busy: str) -> None:
         open_runs = _open_runs.all(tx.connection, {"user": scope.user_id})

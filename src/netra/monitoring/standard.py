@@ -69,31 +69,16 @@ class Recent:
 
 def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunReadings) -> list[AlertRule]:
     """The rules of a server, reading this process's `figures` and `metrics` from now on."""
+    return [
+        *_about_runs(settings, runs),
+        *_about_sessions(clock, figures),
+        *_about_the_process(settings, clock, figures),
+    ]
 
-    def recent(name: str, seconds: float) -> Recent:
-        return Recent(lambda: figures.since_start(name), clock, seconds)
 
-    def number(window: Recent) -> Callable[[], Readings]:
-        return lambda: {"": float(window.figure().count)}
-
-    events = recent("event_latency", 5 * MINUTE)
-    lag = Recent(_loop_lag, clock, MINUTE)
-    attempts = Recent(lambda: Figure(counted(metrics.sign_ins, outcome="refused") + _limited()), clock, 5 * MINUTE)
-    latency, disk, share = (
-        settings.alert_event_latency_seconds,
-        float(settings.alert_disk_free_bytes),
-        settings.alert_run_failure_share,
-    )
-
-    def event_latency() -> Readings:
-        figure = events.figure()
-        if figure.count < FEWEST_EVENTS:
-            return {"": None if figure.count else 0.0}
-        return {"": percentile(figure.buckets, 0.99)}
-
-    async def disk_free() -> Readings:
-        usage = await asyncio.to_thread(shutil.disk_usage, _existing(settings.data_dir))
-        return {"": float(usage.free)}
+def _about_runs(settings: Settings, runs: RunReadings) -> list[AlertRule]:
+    """What the database says, which all processes share."""
+    share = settings.alert_run_failure_share
 
     async def failure_share() -> Readings:
         return {"": await runs.failure_share()}
@@ -137,6 +122,68 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunRe
             for_seconds=MINUTE,
             shared=True,
         ),
+    ]
+
+
+def _about_sessions(clock: Clock, figures: Daily) -> list[AlertRule]:
+    """Database sessions, and who asks for what is not theirs."""
+
+    def number(name: str, seconds: float) -> Callable[[], Readings]:
+        window = Recent(lambda: figures.since_start(name), clock, seconds)
+        return lambda: {"": float(window.figure().count)}
+
+    return [
+        AlertRule(
+            "pool_exhaustion",
+            Severity.CRITICAL,
+            "Waits for a database connection within 5 minutes that ended without one.",
+            "{value} waits for a database connection ended without one on {key}.",
+            number("pool_exhaustions", 5 * MINUTE),
+            "",
+            fires_at=1,
+            resolves_at=0,
+        ),
+        AlertRule(
+            "session_leak",
+            Severity.WARNING,
+            "Database sessions within 15 minutes that were held past their limit.",
+            "{value} database sessions were held too long on {key}; the log has their stacks.",
+            number("session_leaks", 15 * MINUTE),
+            "",
+            fires_at=1,
+            resolves_at=0,
+        ),
+        AlertRule(
+            "isolation_refusals",
+            Severity.CRITICAL,
+            "Refused attempts within 5 minutes on what belongs to another user.",
+            "{value} attempts on other users' executions were refused on {key}.",
+            number("refused_accesses", 5 * MINUTE),
+            "",
+            fires_at=5,
+            resolves_at=0,
+        ),
+    ]
+
+
+def _about_the_process(settings: Settings, clock: Clock, figures: Daily) -> list[AlertRule]:
+    """How fast this process is, what it leaves alone, who knocks, and where it writes."""
+    events = Recent(lambda: figures.since_start("event_latency"), clock, 5 * MINUTE)
+    lag = Recent(_loop_lag, clock, MINUTE)
+    attempts = Recent(lambda: Figure(counted(metrics.sign_ins, outcome="refused") + _limited()), clock, 5 * MINUTE)
+    latency, disk = settings.alert_event_latency_seconds, float(settings.alert_disk_free_bytes)
+
+    def event_latency() -> Readings:
+        figure = events.figure()
+        if figure.count < FEWEST_EVENTS:
+            return {"": None if figure.count else 0.0}
+        return {"": percentile(figure.buckets, 0.99)}
+
+    async def disk_free() -> Readings:
+        usage = await asyncio.to_thread(shutil.disk_usage, _existing(settings.data_dir))
+        return {"": float(usage.free)}
+
+    return [
         AlertRule(
             "event_latency",
             Severity.WARNING,
@@ -147,36 +194,6 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunRe
             fires_at=latency,
             resolves_at=latency / 2,
             for_seconds=MINUTE,
-        ),
-        AlertRule(
-            "pool_exhaustion",
-            Severity.CRITICAL,
-            "Waits for a database connection within 5 minutes that ended without one.",
-            "{value} waits for a database connection ended without one on {key}.",
-            number(recent("pool_exhaustions", 5 * MINUTE)),
-            "",
-            fires_at=1,
-            resolves_at=0,
-        ),
-        AlertRule(
-            "session_leak",
-            Severity.WARNING,
-            "Database sessions within 15 minutes that were held past their limit.",
-            "{value} database sessions were held too long on {key}; the log has their stacks.",
-            number(recent("session_leaks", 15 * MINUTE)),
-            "",
-            fires_at=1,
-            resolves_at=0,
-        ),
-        AlertRule(
-            "isolation_refusals",
-            Severity.CRITICAL,
-            "Refused attempts within 5 minutes on what belongs to another user.",
-            "{value} attempts on other users' executions were refused on {key}.",
-            number(recent("refused_accesses", 5 * MINUTE)),
-            "",
-            fires_at=5,
-            resolves_at=0,
         ),
         AlertRule(
             "loop_lag",
@@ -204,7 +221,7 @@ def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunRe
             Severity.WARNING,
             "Sign-ins within 5 minutes that were refused or limited.",
             "{value} sign-ins were refused on {key} within 5 minutes.",
-            number(attempts),
+            lambda: {"": float(attempts.figure().count)},
             "",
             fires_at=50,
             resolves_at=10,

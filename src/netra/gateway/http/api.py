@@ -43,7 +43,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Seq = Annotated[int, Query(ge=0, le=2**53)]
 
 
-def api_routes(  # noqa: C901  # a list of routes, each a line or two
+def api_routes(
     *,
     require: Require,
     settings: Settings,
@@ -66,6 +66,19 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
     """
     router = APIRouter(prefix="/api", route_class=JsonRoute)
     signed_in = Depends(require)
+    _agent_routes(router, signed_in, agents, sample)
+    _thread_routes(router, signed_in, threads)
+    _event_routes(router, signed_in, threads, streams)
+    _message_routes(router, signed_in, messages)
+    _run_routes(router, signed_in, runs, approvals)
+    _file_routes(router, signed_in, files)
+    _blob_routes(router, signed_in, threads)
+    return router
+
+
+def _agent_routes(
+    router: APIRouter, signed_in: Any, agents: Mapping[str, AgentSpec], sample: Callable[[AgentSpec], Path]
+) -> None:
 
     @router.get("/agents", responses=problems(401), tags=["agents"])
     async def list_agents(caller: Principal = signed_in) -> AgentList:
@@ -92,6 +105,8 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         path = await asyncio.to_thread(sample, spec)
         return FileResponse(path, filename=path.name)
 
+
+def _thread_routes(router: APIRouter, signed_in: Any, threads: Threads) -> None:
     @router.get("/threads", responses=problems(401, 422), tags=["threads"])
     async def list_threads(
         caller: Principal = signed_in,
@@ -124,6 +139,8 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         """Remove a thread and everything in it. What still runs is stopped."""
         await threads.delete(caller.scope, clean_id(thread_id))
 
+
+def _event_routes(router: APIRouter, signed_in: Any, threads: Threads, streams: Streams) -> None:
     @router.get(
         "/threads/{thread_id}/events",
         response_model=EventList,
@@ -155,6 +172,8 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         body = b'{"events":[' + b",".join([wire for _, _, wire in page.events]) + b'],"last_seq":%d}' % page.last_seq
         return Response(body, media_type="application/json")
 
+
+def _message_routes(router: APIRouter, signed_in: Any, messages: Messages) -> None:
     async def send(body: MessageBody, caller: Principal, thread_id: str | None) -> SentModel:
         sent = await messages.send(
             caller.scope,
@@ -182,6 +201,8 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         """Send a message. The same `id` again gives the same answer; a stale `base_seq` gives 409 with `missed`."""
         return await send(body, caller, clean_id(thread_id))
 
+
+def _run_routes(router: APIRouter, signed_in: Any, runs: Runs, approvals: Approvals) -> None:
     @router.get("/runs/{run_id}", responses=problems(401, 404), tags=["runs"])
     async def get_run(run_id: str, caller: Principal = signed_in) -> RunModel:
         """One run."""
@@ -200,6 +221,8 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         thread_id = await approvals.resolve(caller.scope, clean_id(approval_id), body.decision, body.payload)
         return ApprovalModel(approval_id=approval_id, thread_id=thread_id, decision=body.decision)
 
+
+def _file_routes(router: APIRouter, signed_in: Any, files: Files) -> None:
     @router.post(
         "/files",
         status_code=201,
@@ -248,9 +271,9 @@ def api_routes(  # noqa: C901  # a list of routes, each a line or two
         """Remove a file that is not attached to a message. An attached one goes with its thread."""
         await files.delete(caller.scope, clean_id(file_id))
 
+
+def _blob_routes(router: APIRouter, signed_in: Any, threads: Threads) -> None:
     @router.get("/blobs/{blob_id}", responses=problems(401, 404), tags=["threads"])
     async def read_blob(blob_id: str, caller: Principal = signed_in) -> Response:
         """The JSON of a value that was too large for its event (`{"$blob": id, "size": bytes}`)."""
         return Response(await threads.blob(caller.scope, clean_id(blob_id)), media_type="application/json")
-
-    return router
