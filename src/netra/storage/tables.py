@@ -297,6 +297,9 @@ alerts = Table(
     _time("opened_at"),
     _time("last_seen_at"),
     _time("resolved_at", nullable=True),
+    _time("acknowledged_at", nullable=True),
+    Column("acknowledged_by", Text, nullable=True),
+    Column("note", Text, nullable=True),  # of who acknowledged it
     # The two notices of an incident: when each was delivered or given up, and who delivers until when.
     _time("firing_told_at", nullable=True),
     _time("resolved_told_at", nullable=True),
@@ -321,4 +324,40 @@ daily_figures = Table(
     Column("count", BigInteger, nullable=False, server_default="0"),
     Column("total", Text, nullable=False, server_default="0"),  # a sum, a decimal number
     Column("buckets", LargeBinary, nullable=True),  # JSON: a histogram, for percentiles
+)
+
+# What a process measured of itself: one row every 10 seconds, kept for a day, and one every 5 minutes, kept for 30 days.
+samples = Table(
+    "samples",
+    metadata,
+    Column("step", Integer, primary_key=True, autoincrement=False),  # 10 or 300 seconds
+    Column("at", BigInteger, primary_key=True, autoincrement=False),  # the end of the step
+    Column("process", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # JSON: number or null by name
+)
+
+# No notices about incidents that one of these names, until it ends; the incidents themselves are kept all the same.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("key", Text, nullable=True),  # null: whatever it is about
+    Column("note", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    _time("made_at"),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
+# What administrators did, and where from. Never changed, and kept when the account is gone.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _time("at"),
+    Column("actor_id", Text, nullable=True),  # null: the command line
+    Column("actor", Text, nullable=False),  # an e-mail address, or `command line`
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("details", LargeBinary, nullable=False),  # JSON; no secrets
 )
