@@ -52,7 +52,7 @@ def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], figures: fr
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(columns[0] or "table")}">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(columns[0] or "table")}">'
         f"<table><thead><tr>{cells(tuple(map(escape, columns)), 'th')}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -105,7 +105,7 @@ def trend(outcome: Outcome) -> str:
     ]
     figures = table(("at (UTC)", "commit", "score", "debt"), rows, frozenset({2, 3}))
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Trend"><div class="wide">{drawing.trend(history)}'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Trend"><div class="wide">{drawing.trend(history)}'
         f"</div></div>{note}<details><summary>The last {len(rows)} checks</summary>"
         f'<div class="in">{figures}</div></details>'
     )
@@ -217,7 +217,7 @@ def layers(outcome: Outcome) -> str:
     )
     left = f"<p>{drawn.left_out} small groups are not drawn.</p>" if drawn.left_out else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Layers"><div class="wide">{drawing.layers(drawn)}'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Layers"><div class="wide">{drawing.layers(drawn)}'
         f"</div></div>{listed}{left}"
     )
 
