@@ -46,6 +46,15 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Modules that exist when the program runs and not among its files, since an import hook serves them or an
+    installation adds them: dotted names, with `*` for one component and `**` for any number but one; and why."""
+
+    modules: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """See the module. Paths are relative to the root of the code base; patterns are those of a shell."""
 
@@ -81,6 +90,7 @@ class Config:
     independent: tuple[Independent, ...] = ()
     depends: tuple[Depends, ...] = ()
     allow_duplicate: tuple[Allowed, ...] = ()
+    served_modules: tuple[Served, ...] = ()
     real_services: tuple[str, ...] = ()
     """Patterns of paths where mocks are errors."""
     max_file_lines: tuple[int, int] = (1000, 2000)
@@ -304,6 +314,13 @@ def _allowed(where: str, value: Any) -> tuple[Allowed, ...]:
     return tuple(Allowed(_string(where, row["name"]), row["reason"]) for row in rows)
 
 
+def _served(where: str, value: Any) -> tuple[Served, ...]:
+    rows = _rows(where, value, {"modules": "modules", "reason": "reason"}, ("modules", "reason"))
+    if any(not _string(where, row["reason"]).strip() for row in rows):
+        raise ConfigError(f"{where}: say what serves the modules (reason).")
+    return tuple(Served(_strings(where, row["modules"]), row["reason"]) for row in rows)
+
+
 _READ: dict[str, Any] = {
     **dict.fromkeys(
         (
@@ -334,4 +351,5 @@ _READ: dict[str, Any] = {
     "independent": _independent,
     "depends": _depends,
     "allow_duplicate": _allowed,
+    "served_modules": _served,
 }

@@ -59,11 +59,12 @@ class Receivers:
             self._resolved[key] = self._of(file, read.function, kind, name, head)
         return self._resolved[key]
 
-    def lacks(self, receiver: Receiver, attribute: str) -> bool:
-        """Whether no object that the receiver can be has an attribute. False also when that cannot be known."""
+    def lacks(self, file: File, receiver: Receiver, attribute: str) -> bool:
+        """Whether no object that the receiver can be, where `file` reads it, has an attribute. False also when that
+        cannot be known."""
         if self.has(receiver.symbol, attribute) is not False:
             return False
-        if self._is_given(receiver, attribute):
+        if attribute in file.facts.given or self._is_given(receiver, attribute):
             return False
         if receiver.exact:
             return True

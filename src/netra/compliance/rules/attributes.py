@@ -39,7 +39,7 @@ def _look(project: Project) -> Iterable[Finding]:
     for file in project.files:
         for read in file.facts.reads:
             receiver = known.of(file, read)
-            if receiver is None or not known.lacks(receiver, read.attribute):
+            if receiver is None or not known.lacks(file, receiver, read.attribute):
                 continue
             if _may_be_mixed_in(known, receiver):
                 continue

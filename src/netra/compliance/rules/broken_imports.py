@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
+from netra.compliance.graph import exactly
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -80,12 +81,13 @@ class _Index:
         return [each.module for name in near for each in self.modules[name] if each.module.rpartition(".")[0] == head]
 
 
-def _broken(project: Project) -> Iterator[_Broken]:
+def _broken(project: Project, config: Config) -> Iterator[_Broken]:
+    served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
     for file in project.files:
         for row in file.facts.imports:
             module = project.module(file, row.module, row.level)
             if module.kind == "missing":
-                if not _may_appear(project, file, row, module.name):
+                if not any(each(module.name) for each in served) and not _may_appear(project, file, row, module.name):
                     yield _Broken(file, row, module.name, None)
             elif module.kind == "module" and module.file is not None and row.name not in ("", "*"):
                 symbol = project.imported(file, row).symbol
@@ -124,10 +126,10 @@ def _is_generated(name: str) -> bool:
     return name.lower().endswith(_GENERATED) or name in ("version", "__version__")
 
 
-def _look(project: Project) -> Iterator[Finding]:
+def _look(project: Project, config: Config) -> Iterator[Finding]:
     index: _Index | None = None
     guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
-    for each in _broken(project):
+    for each in _broken(project, config):
         index = index or _Index(project)
         if each.row.how & How.GUARDED and each.row.guard >= 0:
             guarded[each.file.path, each.row.guard].append(each)
@@ -236,7 +238,7 @@ def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:
     def find(project: Project, config: Config) -> Iterable[Finding]:
         found = _FOUND.get(project)
         if found is None:
-            found = _FOUND[project] = list(_look(project))
+            found = _FOUND[project] = list(_look(project, config))
         return [each for each in found if each.rule == rule]
 
     return find

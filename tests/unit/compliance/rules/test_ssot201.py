@@ -1,4 +1,4 @@
-"""SSOT201 missing-module and SSOT202 missing-name: imports of the code base's own that crash."""
+"""SSOT201 missing-module: an import of the code base's own that crashes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netra.compliance.config import ConfigError, parse
 from support.code_base import check, ids, one
 
 IMPORTS = {"select": ["SSOT201", "SSOT202", "SSOT203"]}
@@ -34,24 +35,6 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from app.time import Clock\n"
     found = one(check(tmp_path, {**APP, "app/main.py": text}, IMPORTS), "SSOT201")
     assert found.severity == "warning"
-
-
-def test_a_name_that_moved_is_missing_and_the_finding_says_where_it_is(tmp_path: Path) -> None:
-    files = {**APP, "app/hours.py": "HOURS = 24\n", "app/main.py": "from app.hours import Clock\n"}
-    found = one(check(tmp_path, files, IMPORTS), "SSOT202")
-    assert found.message == "app.hours has no Clock"
-    assert found.hint == "Import it from app.core.clock."
-
-
-def test_a_broken_name_is_reported_where_it_is_lost_and_not_where_it_is_passed_on(tmp_path: Path) -> None:
-    files = {
-        **APP,
-        "app/api.py": "from app.core.clock import Clok\n",
-        "app/main.py": "from app.api import Clok\n",
-    }
-    found = one(check(tmp_path, files, IMPORTS), "SSOT202")
-    assert found.place.path == "app/api.py"
-    assert found.hint == "Did you mean Clock?"
 
 
 @pytest.mark.parametrize(
@@ -99,10 +82,28 @@ def test_is_not_missing(tmp_path: Path, files: dict[str, str]) -> None:
     assert ids(check(tmp_path, {**APP, **files}, IMPORTS)) == []
 
 
-def test_moving_lines_keeps_the_fingerprint_and_another_name_changes_it(tmp_path: Path) -> None:
-    def fingerprint(name: str, text: str) -> str:
-        return one(check(tmp_path / name, {**APP, "app/main.py": text}, IMPORTS), "SSOT202").fingerprint
+def test_modules_that_something_serves_at_run_time_are_named_in_the_configuration_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    files = {**APP, "app/main.py": "import app.old.orders\nfrom app.old.users import User\nimport app.new.orders\n"}
+    row = {"modules": ["app.old.**"], "reason": "app.finder serves old names"}
+    found = one(check(tmp_path, files, {**IMPORTS, "served-modules": [row]}), "SSOT201")
+    assert found.message == "there is no module app.new.orders"
+    exact = {**row, "modules": ["app.old.orders", "app.new.orders"]}
+    found = one(check(tmp_path, files, {**IMPORTS, "served-modules": [exact]}), "SSOT201")
+    assert found.message == "there is no module app.old.users"
 
-    first = fingerprint("a", "from app.core.clock import Watch\n")
-    assert fingerprint("b", "import os\n\n\nfrom app.core.clock import Watch as W\n") == first
-    assert fingerprint("c", "from app.core.clock import Wall\n") != first
+
+@pytest.mark.parametrize("row", [{"modules": ["app.old"]}, {"modules": ["app.old"], "reason": " "}])
+def test_served_modules_need_a_reason(row: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="reason"):
+        parse({"served-modules": [row]})
+
+
+def test_moving_lines_keeps_the_fingerprint_and_another_module_changes_it(tmp_path: Path) -> None:
+    def fingerprint(name: str, text: str) -> str:
+        return one(check(tmp_path / name, {**APP, "app/main.py": text}, IMPORTS), "SSOT201").fingerprint
+
+    first = fingerprint("a", "import app.core.watch\n")
+    assert fingerprint("b", "import os\n\n\nfrom app.core.watch import Watch as W\n\nother = 1\n") == first
+    assert fingerprint("c", "import app.core.wall\n") != first

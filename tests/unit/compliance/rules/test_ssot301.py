@@ -1,0 +1,160 @@
+"""SSOT301 missing-attribute: what is read is on no class that the receiver can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.code_base import check, ids, one
+
+RULES = {"select": ["SSOT301", "SSOT302", "SSOT303"]}
+BASE = (
+    "class Base:\n    color = 'red'\n\n\nclass Thing(Base):\n    def __init__(self, name):\n        self.name = name\n"
+)
+
+
+def app(text: str, things: str = BASE) -> dict[str, str]:
+    return {"app/__init__.py": "", "app/things.py": things, "app/use.py": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.nam\n", id="annotated"),
+        pytest.param(
+            "from app.things import Thing\n\ndef use(thing: Thing | None):\n    return thing.nam\n", id="or None"
+        ),
+        pytest.param(
+            "from app.things import Thing\n\ndef use():\n    thing = Thing('x')\n    return thing.nam\n", id="made"
+        ),
+        pytest.param(
+            "from app import things\n\nclass User:\n    def __init__(self):\n        self.thing = things.Thing('x')\n\n"
+            "    def use(self):\n        return self.thing.nam\n",
+            id="attribute of self",
+        ),
+        pytest.param(
+            "from app.things import Thing\n\nclass Other(Thing):\n    def use(self):\n        return self.nam\n",
+            id="self",
+        ),
+    ],
+)
+def test_what_no_class_has_is_reported_with_what_was_meant(tmp_path: Path, text: str) -> None:
+    found = one(check(tmp_path, app(text), RULES), "SSOT301")
+    assert found.severity == "error"
+    assert (found.place.path, found.place.line) == ("app/use.py", text.count("\n"))
+    assert "did you mean `name`" in found.hint
+
+
+@pytest.mark.parametrize(
+    "things",
+    [
+        pytest.param("class Thing:\n    def __init__(self):\n        self.x = 1\n", id="set in __init__"),
+        pytest.param("class Thing:\n    def open(self):\n        self.x = 1\n", id="set in a method"),
+        pytest.param("class Thing:\n    x: int\n", id="annotated"),
+        pytest.param("class Thing:\n    __slots__ = ('x',)\n", id="a slot"),
+        pytest.param("class Thing:\n    def __init__(self):\n        setattr(self, 'x', 1)\n", id="setattr"),
+        pytest.param("class Thing:\n    pass\n\n\ndef mark(thing):\n    thing.x = 1\n", id="given beside its class"),
+        pytest.param("class Thing:\n    def __getattr__(self, name):\n        return name\n", id="__getattr__"),
+        pytest.param(
+            "class Thing:\n    def __init__(self, **d):\n        self.__dict__.update(d)\n", id="its __dict__"
+        ),
+        pytest.param("class Thing:\n    class x:\n        pass\n", id="a nested class"),
+        pytest.param("class Thing:\n    for x in range(3):\n        pass\n", id="bound in the class body"),
+        pytest.param("class Thing:\n    pass\n\n\nThing.x = property(str)\n", id="put on the class"),
+        pytest.param("class Thing:\n    pass\n\n\nclass Special(Thing):\n    x = 1\n", id="a subclass has it"),
+        pytest.param("from other import Base\n\n\nclass Thing(Base):\n    pass\n", id="an unseen base"),
+        pytest.param("class Thing(make()):\n    pass\n", id="a base that is made"),
+        pytest.param("class Thing(metaclass=Meta):\n    pass\n", id="a metaclass"),
+        pytest.param("@register\nclass Thing:\n    pass\n", id="an unknown decorator"),
+        pytest.param("import attr\n\n\n@attr.s\nclass Thing:\n    y = attr.ib()\n", id="attrs"),
+        pytest.param("from pydantic import BaseModel\n\n\nclass Thing(BaseModel):\n    y: int\n", id="pydantic"),
+        pytest.param(
+            "from sqlalchemy.orm import DeclarativeBase\n\n\nclass Base(DeclarativeBase):\n    pass\n\n\n"
+            "class Thing(Base):\n    pass\n",
+            id="SQLAlchemy",
+        ),
+        pytest.param("from typing import NamedTuple\n\n\nclass Thing(NamedTuple):\n    x: int\n", id="a named tuple"),
+        pytest.param("from typing import Protocol\n\n\nclass Thing(Protocol):\n    y: int\n", id="a Protocol"),
+        pytest.param(
+            "import sys\nif sys.version_info > (3, 9):\n    class Thing:\n        x = 1\nelse:\n"
+            "    class Thing:\n        y = 1\n",
+            id="defined by version",
+        ),
+        pytest.param("def __getattr__(name):\n    return name\n", id="a module with __getattr__"),
+        pytest.param(
+            "try:\n    from fast import Thing\nexcept ImportError:\n    class Thing:\n        pass\n", id="a fallback"
+        ),
+    ],
+)
+def test_what_a_class_may_have_is_right(tmp_path: Path, things: str) -> None:
+    text = "from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.x\n"
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("if hasattr(thing, 'x'):\n        return thing.x", id="asked before"),
+        pytest.param("return hasattr(thing, 'x') and thing.x", id="asked in the expression"),
+        pytest.param("return getattr(thing, 'x', None)", id="getattr"),
+        pytest.param("try:\n        return thing.x\n    except AttributeError:\n        return None", id="tried"),
+        pytest.param("thing.x = 1\n    return thing.x", id="given here"),
+        pytest.param("thing = other(thing)\n    return thing.x", id="another value"),
+        pytest.param("if isinstance(thing, Special):\n        return thing.x", id="narrowed"),
+        pytest.param("return thing.name, thing.color, thing.__class__, thing.__dict__", id="inherited"),
+    ],
+)
+def test_what_the_code_has_made_sure_of_is_right(tmp_path: Path, body: str) -> None:
+    text = f"from app.things import Thing\nfrom other import Special, other\n\ndef use(thing: Thing):\n    {body}\n"
+    assert ids(check(tmp_path, app(text), RULES)) == []
+
+
+def test_what_another_function_of_the_file_gives_is_right(tmp_path: Path) -> None:
+    text = """
+        from app.things import Thing
+
+
+        def mark(thing: Thing) -> None:
+            thing.port = 1
+
+
+        def use(thing: Thing) -> int:
+            return thing.port
+    """
+    assert ids(check(tmp_path, app(text), RULES)) == []
+
+
+@pytest.mark.parametrize(
+    "things",
+    [
+        pytest.param("from enum import Enum\n\n\nclass Thing(Enum):\n    RED = 1\n", id="name and value of an enum"),
+        pytest.param(
+            "from dataclasses import dataclass\n\n\n@dataclass\nclass Thing:\n    name: str\n    value: int\n",
+            id="fields",
+        ),
+    ],
+)
+def test_generated_members_are_there(tmp_path: Path, things: str) -> None:
+    text = "from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.name, thing.value\n"
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+def test_nested_configurations_and_classes_of_functions_are_not_confused_with_others(tmp_path: Path) -> None:
+    things = (
+        "class A:\n    class Meta:\n        x = 1\n\n\nclass B:\n    class Meta:\n        y = 1\n\n\n"
+        "def make():\n    class Thing:\n        x = 1\n    return Thing()\n\n\nclass Thing:\n    x = 2\n"
+    )
+    text = "from app.things import A, Thing\n\ndef use(meta: A.Meta, thing: Thing):\n    return meta.x, thing.x\n"
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+def test_moving_lines_keeps_the_fingerprint_and_another_attribute_changes_it(tmp_path: Path) -> None:
+    text = "from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.{}\n"
+
+    def fingerprint(name: str, text: str) -> str:
+        return one(check(tmp_path / name, app(text), RULES), "SSOT301").fingerprint
+
+    first = fingerprint("a", text.format("nam"))
+    assert fingerprint("b", "import os\n\nother = os\n" + text.format("nam")) == first
+    assert fingerprint("c", text.format("size")) != first
