@@ -92,6 +92,7 @@ def is_specific(name: str) -> bool:
     return len([word for word in own if len(word) > 1]) >= 2 and not all(word in _GENERIC for word in own)
 
 
+@lru_cache(maxsize=65536)
 def version(path: str) -> tuple[str, ...]:
     """The parts of a path that name a version of an interface (`v1`, `api_v2`, `2024_01_01`), or say that it is one
     of the past (`legacy`)."""
@@ -102,6 +103,7 @@ def version(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=65536)
 def is_foreign(path: str) -> bool:
     """Vendored, generated, a database revision, an example or a template: it has its own truth, or none."""
     parts = path.removesuffix(".py").lower().replace("-", "_").split("/")

@@ -38,15 +38,13 @@ class File:
     scope: ScopeName = "core"
     service: str = ""
     names: dict[str, list[Symbol]] = field(default_factory=dict)
+    directory: str = field(init=False)
+    package: str = field(init=False)
+    """The dotted name relative imports begin at."""
 
-    @property
-    def package(self) -> str:
-        """The dotted name relative imports begin at."""
-        return self.module if self.is_package else self.module.rpartition(".")[0]
-
-    @property
-    def directory(self) -> str:
-        return self.path.rpartition("/")[0]
+    def __post_init__(self) -> None:
+        self.directory = self.path.rpartition("/")[0]
+        self.package = self.module if self.is_package else self.module.rpartition(".")[0]
 
     def __repr__(self) -> str:
         return f"File({self.path})"

@@ -45,7 +45,7 @@ class ClassScope:
     doubted: set[str] = field(default_factory=set)
     """Attributes of instances that are also given values of unknown origin."""
     dynamic: bool = False
-    writes: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    writes: dict[tuple[str, str, str, str], None] = field(default_factory=dict)
 
     def add(self, member: Member) -> None:
         """Keep the first of a name, but a type that a later one knows."""

@@ -17,13 +17,6 @@ from .targets import Targets
 
 _CACHING = frozenset({"cache", "lru_cache", "cached", "singleton", "alru_cache"})
 _PROPERTIES = frozenset({"property", "cached_property", "hybrid_property", "abstractproperty"})
-# Plain numbers: operations on flags take twenty times as long, and a file has thousands of them.
-_CONDITIONAL = int(How.CONDITIONAL)
-_FALLBACK = int(How.FALLBACK)
-_GUARDED = int(How.GUARDED)
-_IN_CLASS = int(How.IN_CLASS)
-_IN_FUNCTION = int(How.IN_FUNCTION)
-_TYPE_CHECKING = int(How.TYPE_CHECKING)
 
 
 class Statements(Targets):
@@ -98,7 +91,7 @@ class Statements(Targets):
     def _imported(
         self, bound: str, module: str, name: str, level: int, node: ast.Import | ast.ImportFrom, place: Scene
     ) -> None:
-        how = place.how | (_IN_CLASS if place.into is not None else 0)
+        how = place.how | (How.IN_CLASS if place.into is not None else 0)
         end = node.end_lineno or node.lineno
         self._imports.append(
             Import(bound, module, name, level, node.lineno, how, place.scope.index, place.guard, end, node.col_offset)
@@ -127,7 +120,7 @@ class Statements(Targets):
         self._body(node.body, inner)
         function = place.scope.index
         outer = MODULE if place.into is None else place.into.index
-        how = place.how | (_IN_CLASS if place.into is not None else 0)
+        how = place.how | (How.IN_CLASS if place.into is not None else 0)
         first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
         def finish(lines: source_text.Lines) -> None:
@@ -185,11 +178,11 @@ class Statements(Targets):
             self._expression(each, place)
         self._docstring(node.body)
         qualname = f"{place.qualname}{node.name}"
-        how = (place.how & ~(_GUARDED | _FALLBACK)) | _IN_FUNCTION
+        how = (place.how & ~(How.GUARDED | How.FALLBACK)) | How.IN_FUNCTION
         self._body(node.body, Scene(scope, None, f"{qualname}.", how))
         if any(each.rpartition(".")[2] in _CACHING for each in decorators):
             scope.caches = True
-        is_method_how = place.how | (_IN_CLASS if place.into is not None else 0)
+        is_method_how = place.how | (How.IN_CLASS if place.into is not None else 0)
         first_line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
         def finish(lines: source_text.Lines) -> None:
@@ -249,20 +242,20 @@ class Statements(Targets):
     def _if(self, node: ast.If, place: Scene) -> None:
         self._expression(node.test, place)
         typing = is_type_checking(node.test)
-        how = place.how | _CONDITIONAL
-        self._body(node.body, at(place, how | _TYPE_CHECKING if typing else how))
+        how = place.how | How.CONDITIONAL
+        self._body(node.body, at(place, how | How.TYPE_CHECKING if typing else how))
         self._body(node.orelse, at(place, how))
 
     def _while(self, node: ast.While, place: Scene) -> None:
         self._expression(node.test, place)
-        inner = at(place, place.how | _CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
     def _for(self, node: ast.For | ast.AsyncFor, place: Scene) -> None:
         self._expression(node.iter, place)
         self._target(node.target, None, place, node.lineno)
-        inner = at(place, place.how | _CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
@@ -277,10 +270,10 @@ class Statements(Targets):
             if kind_of in EXPECTING and isinstance(manager, ast.Call):
                 caught = {dotted(each).rpartition(".")[2] for each in manager.args}
                 if kind_of != "suppress" and caught & IMPORT_ERRORS:
-                    inner = at(inner, inner.how | _GUARDED | _CONDITIONAL, guard=-1)  # it is to fail
+                    inner = at(inner, inner.how | How.GUARDED | How.CONDITIONAL, guard=-1)  # it is to fail
                 elif caught & IMPORT_ERRORS and has_imports(node.body):
                     self._guards.append(ImportGuard(node.lineno, [], False))
-                    inner = at(inner, inner.how | _GUARDED | _CONDITIONAL, guard=len(self._guards) - 1)
+                    inner = at(inner, inner.how | How.GUARDED | How.CONDITIONAL, guard=len(self._guards) - 1)
                 if "AttributeError" in caught:
                     inner = at(inner, inner.how, attribute_errors=True)
             target = item.optional_vars
@@ -302,7 +295,7 @@ class Statements(Targets):
             fallback = len(self._guards)
             handlers = [each for each, names in zip(node.handlers, caught, strict=True) if names & IMPORT_ERRORS]
             self._guards.append(guard_of(node, handlers))
-            body = at(body, body.how | _GUARDED | _CONDITIONAL, guard=fallback)
+            body = at(body, body.how | How.GUARDED | How.CONDITIONAL, guard=fallback)
         if "AttributeError" in every:
             body = at(body, body.how, attribute_errors=True)
         self._body(node.body, body)
@@ -311,20 +304,20 @@ class Statements(Targets):
                 self._expression(handler.type, place)
             if handler.name and place.into is None:
                 place.scope.bind(handler.name, "")
-            how = place.how | _CONDITIONAL
+            how = place.how | How.CONDITIONAL
             if guarded and names & IMPORT_ERRORS:
-                inner = at(place, how | _FALLBACK, guard=fallback, error_path=True)
+                inner = at(place, how | How.FALLBACK, guard=fallback, error_path=True)
             else:
                 inner = at(place, how, error_path=True)
             self._body(handler.body, inner)
         # What stands in `else` runs when the import has succeeded.
-        self._body(node.orelse, at(place, place.how | _CONDITIONAL))
+        self._body(node.orelse, at(place, place.how | How.CONDITIONAL))
         self._body(node.finalbody, at(place, place.how, error_path=True))
 
     def _match(self, node: ast.Match, place: Scene) -> None:
         self._expression(node.subject, place)
         self._narrow(node.subject, place.scope)
-        inner = at(place, place.how | _CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL)
         for case in node.cases:
             for each in ast.walk(case.pattern):
                 for name in (getattr(each, "name", None), getattr(each, "rest", None)):

@@ -146,7 +146,7 @@ class Targets(Expressions):
                     method.into.doubted.add(target.attr)
                 method.into.add(member)
                 if isinstance(value, ast.Name) and value.id in method.parameters and method.name != "__init__":
-                    method.into.writes[target.attr, "set", value.id] = None
+                    method.into.writes[target.attr, "set", value.id, method.name] = None
                 return
             scope.unsure.add(f"{holder.id}.{target.attr}")
             self._given.add(target.attr)
@@ -166,4 +166,4 @@ class Targets(Expressions):
             return
         method = method_of(place.scope, holder.value.id)
         if method is not None and method.into is not None and method.name != "__init__":
-            method.into.writes[holder.attr, "item", last_name(target.slice)] = None
+            method.into.writes[holder.attr, "item", last_name(target.slice), method.name] = None

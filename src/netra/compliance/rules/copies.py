@@ -181,6 +181,8 @@ def _are_near(one: _Row, other: _Row) -> bool:
     if _deployable(one[0]) != _deployable(other[0]):
         return False
     ours, theirs = set(left.sketch), set(right.sketch)
+    if len(ours & theirs) < LIKENESS * max(len(ours), len(theirs)):
+        return False  # the union has at least so many
     smallest = sorted(ours | theirs)[:SKETCH]
     return sum(each in ours and each in theirs for each in smallest) >= LIKENESS * len(smallest)
 
