@@ -5,7 +5,15 @@ Parts move the counters where the work happens; nothing here has a label with a 
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -19,6 +27,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
+        self.process = ProcessCollector(registry=r)
+        self.build = Info("netra_build", "Version of Netra and of Python.", registry=r)
         self.connections = Gauge("netra_connections", "Open sockets and streams.", ["kind"], registry=r)
         self.subscriptions = Gauge("netra_subscriptions", "Threads followed by open connections.", registry=r)
         self.events_appended = Counter("netra_events_appended", "Events stored, by type.", ["type"], registry=r)
@@ -55,6 +65,9 @@ class Metrics:
         self.db_sessions = Gauge("netra_db_sessions", "Open database sessions, by state.", ["state"], registry=r)
         self.db_pool_connections = Gauge(
             "netra_db_pool_connections", "Database connections, by pool and use.", ["pool", "state"], registry=r
+        )
+        self.db_pool_waiting = Gauge(
+            "netra_db_pool_waiting", "Waits for a database connection at this moment.", ["pool"], registry=r
         )
         self.db_checkouts = Counter("netra_db_checkouts", "Connections given out.", ["pool"], registry=r)
         self.db_wait_seconds = Histogram(
@@ -104,6 +117,7 @@ class Metrics:
         self.alert_notices = Counter(
             "netra_alert_notices", "Alert messages to channels: sent, failed, given up.", ["outcome"], registry=r
         )
+        self.active_users = Gauge("netra_active_users", "Users with a live session.", registry=r)
         self.user_sessions = Gauge("netra_user_sessions", "Live sessions of users.", registry=r)
         self.user_sessions_ended = Counter(
             "netra_user_sessions_ended", "Sessions of users that ended, by reason.", ["reason"], registry=r

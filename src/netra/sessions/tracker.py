@@ -326,6 +326,7 @@ class UserSessionTracker:
             except Exception:  # a next time comes
                 log.exception("user_facts_failed")
             metrics.user_sessions.set(len(self.sessions))
+            metrics.active_users.set(self.sessions.user_count)
 
     def _session_ended(self, session: UserSession, why: Ending) -> None:
         metrics.user_sessions_ended.labels(why).inc()

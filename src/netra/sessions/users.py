@@ -85,6 +85,11 @@ class UserSessionManager:
         return len(self._live)
 
     @property
+    def user_count(self) -> int:
+        """Users with a live session."""
+        return len(self._of_user)
+
+    @property
     def metrics(self) -> SystemSessionMetrics:
         """The counts of this moment: what is idle by now has ended."""
         self.expire()

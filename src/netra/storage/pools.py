@@ -53,6 +53,7 @@ class PoolCounts:
         self._total = metrics.db_checkouts.labels(name)
         self._seconds = metrics.db_wait_seconds.labels(name)
         self._failures = metrics.db_pool_exhausted.labels(name)
+        self.waiting = metrics.db_pool_waiting.labels(name)
         engine.pool.counts = self  # type: ignore[attr-defined]
         event.listen(engine, "checkout", self._checked_out)
         event.listen(engine, "invalidate", self._invalidate)
@@ -98,12 +99,16 @@ def _counted(pool: Any, connect: Any) -> PoolProxiedConnection:
     full = pool.checkedout() >= pool.size()
     started = time.perf_counter()
     exhausted = False
+    if full:
+        counts.waiting.inc()
     try:
         return connect()  # type: ignore[no-any-return]
     except PoolTimeout:
         exhausted = True
         raise
     finally:
+        if full:
+            counts.waiting.dec()
         counts.waited(time.perf_counter() - started, queued=full, exhausted=exhausted)
 
 

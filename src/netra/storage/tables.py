@@ -326,7 +326,7 @@ daily_figures = Table(
     Column("buckets", LargeBinary, nullable=True),  # JSON: a histogram, for percentiles
 )
 
-# What a process measured of itself: one row every 10 seconds, kept for a day, and one every 5 minutes, kept for 30 days.
+# What a process measured of itself: a row every 10 seconds, kept for a day, and one every 5 minutes, kept for 30 days.
 samples = Table(
     "samples",
     metadata,
