@@ -136,7 +136,7 @@ class Netra:
         self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes, note=self.activity.note)
         self.router: MessageRouter[Connection] = MessageRouter()
         Commands(self.hub, self.threads, self.messages, self.runs, self.approvals, self.clock).register(self.router)
-        self.quality = QualityMonitor(self.database, self.clock, alert_manager)
+        self.quality = QualityMonitor(self.database, self.clock, lambda: self.alerts)
         self.measures = Measures(self.database, self.clock)
         self.engine.on_ended(lambda ended: self.quality.note(ended.run_id))
         spoken = QualityCommands(self.hub, self.measures, self.clock)

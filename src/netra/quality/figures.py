@@ -29,6 +29,9 @@ from .markdown import AnswerPage, cells, is_rule
 MOST_FIGURES = 5_000
 """Figures that are read from the results of one run's tools; what comes after is not compared."""
 
+MOST_DIGITS = 15
+"""Of a number in an answer; a float does not keep more of them apart."""
+
 _CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _UNITS = {
     "usd": "usd",
@@ -231,6 +234,8 @@ def _figure(name: str, match: re.Match[str]) -> Iterator[tuple[Label, _Stated]]:
     digits = match["digits"]
     scale = _SCALES[match["scale"] or ""]
     plain = digits.replace(",", "")
+    if len(plain) > MOST_DIGITS:
+        return
     decimals = len(plain.partition(".")[2])
     if decimals == 3 and plain == digits:
         return  # 1.234 is one and a bit here and more than a thousand elsewhere

@@ -2,8 +2,9 @@
 
 The engine says which run has ended (`note`), which costs it nothing; a second later the runs of that second are read
 from the log together, checked in a thread, and stored in one write. What a crash, a full queue or an absent database
-left out is found by a sweep over the runs of the last day. A run is checked once, whoever does it. Nothing here can
-delay or fail a run.
+left out is found by a sweep over the runs of the last day. A run is checked once, whoever does it; one that cannot be
+read or judged is logged once and left aside, and keeps no other from being checked. Nothing here can delay or fail a
+run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ GATHER_SECONDS = 1.0
 BATCH = 50
 WAITING = 1_000
 """Runs that may wait to be checked; the sweep finds those beyond."""
+LEFT_ASIDE = 1_000
+"""Runs that are remembered as impossible to check, the newest; the sweep passes over them."""
 SWEEP_SECONDS = 60.0
 SWEEP_AGE = timedelta(hours=24)
 SWEEP_GRACE = timedelta(seconds=10)
@@ -57,7 +60,7 @@ _thread = Prepared(select(threads.c.id).where(threads.c.id == bindparam("thread"
 
 
 class Alerting(Protocol):
-    """What is told of a drop; `netra.monitoring.alerts.alert_manager` is one."""
+    """What is told of a drop; a `netra.monitoring.alerts.AlertManager` is one."""
 
     def fire(self, rule: str, *, key: str = "", severity: str, summary: str, details: dict[str, Any]) -> None: ...
 
@@ -93,7 +96,7 @@ class QualityMonitor:
     Args:
         database: where logs are read and checks are stored.
         clock: the time.
-        alerts: told of a drop and of its end.
+        alerts: gives what is told of a drop and of its end; asked each time, as a server chooses it when it starts.
         gather_seconds: see `GATHER_SECONDS`.
     """
 
@@ -101,7 +104,7 @@ class QualityMonitor:
         self,
         database: RequestScopedSessionFactory,
         clock: Clock,
-        alerts: Alerting,
+        alerts: Callable[[], Alerting],
         *,
         gather_seconds: float = GATHER_SECONDS,
     ) -> None:
@@ -110,6 +113,7 @@ class QualityMonitor:
         self._alerts = alerts
         self._gather = gather_seconds
         self._waiting: dict[str, None] = {}
+        self._aside: dict[str, None] = {}
         self._news = asyncio.Event()
         self._sweep_at = 0.0
         self._courses: dict[str, _Known] = {}
@@ -167,7 +171,9 @@ class QualityMonitor:
             await asyncio.sleep(self._gather)
 
     async def sweep(self) -> int:
-        """Let the runs wait that ended in the last day and were never checked. Returns how many there are.
+        """Let the runs wait that ended in the last day and were never checked, save those left aside.
+
+        Returns how many there are.
 
         Raises:
             Unavailable: the database is away.
@@ -188,11 +194,11 @@ class QualityMonitor:
                     answer_checks.c.run_id.is_(None),
                 )
                 .order_by(runs.c.id)
-                .limit(WAITING)
+                .limit(WAITING + LEFT_ASIDE)
             )
             return connection.execute(statement).scalars().all()
 
-        found = await self._database.query(look)
+        found = [run_id for run_id in await self._database.query(look) if run_id not in self._aside][:WAITING]
         for run_id in found:
             self.note(run_id)
         return len(found)
@@ -212,14 +218,16 @@ class QualityMonitor:
         return stored
 
     async def _check(self, run_ids: Sequence[str]) -> int:
-        answered, courses = await self._database.query(lambda connection: self._read(connection, run_ids))
+        answered, courses, unreadable = await self._database.query(lambda connection: self._read(connection, run_ids))
         for agent, (scores, before) in courses.items():
             known = self._courses.get(agent)
             was = known.course.before if known is not None else None
             self._courses[agent] = _Known(Course(scores, was if was is not None else before), self._clock.monotonic())
+        self._leave_aside(unreadable)
         if not answered:
             return 0
-        checked = await asyncio.to_thread(_judge, answered)
+        checked, unjudged = await asyncio.to_thread(_judge, answered)
+        self._leave_aside(unjudged)
         new = await self._database.write(lambda connection: self._store(connection, checked))
         for each in checked:
             if each.run_id in new:
@@ -228,13 +236,14 @@ class QualityMonitor:
 
     def _read(
         self, connection: Connection, run_ids: Sequence[str]
-    ) -> tuple[list[Answered], dict[str, tuple[list[int], float | None]]]:
-        answered = []
+    ) -> tuple[list[Answered], dict[str, tuple[list[int], float | None]], list[str]]:
+        answered, unreadable = [], []
         for run_id in run_ids:
             try:
                 found = read_answered(connection, run_id)
-            except msgspec.DecodeError as error:  # one run that cannot be read must not keep others from being checked
+            except msgspec.DecodeError as error:
                 log.error("answer_unreadable", run_id=run_id, error=str(error))
+                unreadable.append(run_id)
                 continue
             if found is not None:
                 answered.append(found)
@@ -244,7 +253,12 @@ class QualityMonitor:
             known = self._courses.get(agent)
             if known is None or known.read_at < fresh:
                 courses[agent] = _read_course(connection, agent)
-        return answered, courses
+        return answered, courses, unreadable
+
+    def _leave_aside(self, run_ids: Sequence[str]) -> None:
+        self._aside.update(dict.fromkeys(run_ids))
+        while len(self._aside) > LEFT_ASIDE:
+            del self._aside[next(iter(self._aside))]
 
     def _store(self, connection: Connection, checked: Sequence[Checked]) -> frozenset[str]:
         """Store the checks that are new, and return their runs."""
@@ -278,7 +292,7 @@ class QualityMonitor:
         if turn is None:
             return
         if turn.kind == "dropped":
-            self._alerts.fire(
+            self._alerts().fire(
                 RULE,
                 key=checked.agent,
                 severity="warning",
@@ -286,7 +300,7 @@ class QualityMonitor:
                 details={"recent": round(turn.recent, 1), "before": round(turn.before, 1), "checks": RECENT},
             )
         else:
-            self._alerts.resolve(RULE, key=checked.agent)
+            self._alerts().resolve(RULE, key=checked.agent)
         for told in self._on_turn:
             told(checked.agent, turn)
 
@@ -306,11 +320,17 @@ def _read_course(connection: Connection, agent: str) -> tuple[list[int], float |
     return list(scores)[::-1], before if isinstance(before, int | float) else None
 
 
-def _judge(answered: Sequence[Answered]) -> list[Checked]:
-    checked = []
+def _judge(answered: Sequence[Answered]) -> tuple[list[Checked], list[str]]:
+    """What the checks say, and the runs at which one of them raised."""
+    checked, unjudged = [], []
     for each in answered:
-        findings = tuple(each.findings())
+        try:
+            findings = tuple(each.findings())
+        except Exception:
+            log.exception("answer_not_judged", run_id=each.run_id)
+            unjudged.append(each.run_id)
+            continue
         checked.append(
             Checked(each.run_id, each.thread_id, each.user_id, each.agent, each.status, score(findings), findings)
         )
-    return checked
+    return checked, unjudged

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from netra.agents import load_all
+from netra.app import Netra
 from netra.clock import SystemClock
+from netra.config import Settings
 from netra.identity import Scope
 from netra.ids import lowest_id, new_id
-from netra.monitoring.alerts import AlertManager
+from netra.monitoring.alerts import AlertManager, alert_manager
 from netra.quality.course import CourseTurn
 from netra.quality.measures import Measures
 from netra.quality.monitor import RULE, Checked, QualityMonitor
+from netra.storage import Database
 from netra.storage.alerts import Alerts
-from netra.storage.tables import alerts, answer_checks, feedback, micros, runs, threads
+from netra.storage.migrate import migrate
+from netra.storage.tables import alerts, answer_checks, events, feedback, micros, runs, threads
 from support.alerting import ManualClock
 from support.engine import Workbench, workbench
 
@@ -43,7 +48,7 @@ class Told:
 @asynccontextmanager
 async def bench(database_url: str, data_dir: Path) -> AsyncIterator[tuple[Workbench, QualityMonitor]]:
     async with workbench(database_url, data_dir, AGENTS) as parts:
-        monitor = QualityMonitor(parts.database, SystemClock(), AlertManager(), gather_seconds=0.0)
+        monitor = QualityMonitor(parts.database, SystemClock(), AlertManager, gather_seconds=0.0)
         parts.engine.on_ended(lambda ended: monitor.note(ended.run_id))
         yield parts, monitor
 
@@ -141,11 +146,30 @@ async def test_what_a_crash_left_out_is_found_and_what_is_old_is_left(database_u
 
         await move(ids[0], timedelta(hours=1))
         await move(ids[1], timedelta(hours=25))
-        fresh = QualityMonitor(parts.database, SystemClock(), AlertManager())
+        fresh = QualityMonitor(parts.database, SystemClock(), AlertManager)
         assert await fresh.sweep() == 1  # the third has just ended: whoever was told of it is at it
         assert await fresh.check_waiting() == 1
         assert set(await stored(parts)) == {ids[0]}
         assert await fresh.sweep() == 0
+
+
+async def test_an_answer_that_cannot_be_read_is_left_aside_and_keeps_no_other_from_being_checked(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with bench(database_url, tmp_path) as (parts, _):
+        ids = []
+        for content in ("one", "two"):
+            thread, run_id = await parts.send(content, agent="echo")
+            await parts.ended(thread, run_id)
+            ids.append(run_id)
+        ended = update(runs).values(ended_at=micros(SystemClock().now() - timedelta(hours=1)))
+        torn = update(events).where(events.c.run_id == ids[0], events.c.type == "agent_completed").values(body=b"{")
+        await parts.database.write(lambda connection: (connection.execute(ended), connection.execute(torn)))
+        monitor = QualityMonitor(parts.database, SystemClock(), AlertManager)
+        assert await monitor.sweep() == 2
+        assert await monitor.check_waiting() == 1
+        assert set(await stored(parts)) == {ids[1]}
+        assert await monitor.sweep() == 0
 
 
 async def test_the_background_task_checks_what_it_is_told_of(database_url: str, tmp_path: Path) -> None:
@@ -167,6 +191,12 @@ async def test_the_background_task_checks_what_it_is_told_of(database_url: str, 
 async def checks(parts: Workbench, clock: ManualClock, agent: str, scores: list[int], user: str = "usr_tester") -> None:
     """Store checks as if they had been made, a minute apart."""
     thread = await parts.thread(user)
+    rows = checked_of(thread, user, clock, agent, scores)
+    await parts.database.write(lambda connection: connection.execute(insert(answer_checks), rows))
+
+
+def checked_of(thread: str, user: str, clock: ManualClock, agent: str, scores: list[int]) -> list[dict[str, Any]]:
+    """The rows of such checks."""
     rows = []
     for score in scores:
         clock.advance(60)
@@ -183,7 +213,7 @@ async def checks(parts: Workbench, clock: ManualClock, agent: str, scores: list[
                 "checked_at": micros(clock.now()),
             }
         )
-    await parts.database.write(lambda connection: connection.execute(insert(answer_checks), rows))
+    return rows
 
 
 @pytest.mark.spec("quality.alerts")
@@ -212,7 +242,7 @@ async def test_a_drop_opens_an_alert_and_the_recovery_resolves_it(database_url: 
             async with parts.database.read() as connection:
                 return list(await connection.execute(select(alerts).where(alerts.c.rule == RULE)))
 
-        monitor = QualityMonitor(parts.database, clock, manager)
+        monitor = QualityMonitor(parts.database, clock, lambda: manager)
         told = Told(monitor)
         await answer(monitor, "silent", 2)
         assert await incidents() == []
@@ -224,12 +254,41 @@ async def test_a_drop_opens_an_alert_and_the_recovery_resolves_it(database_url: 
         assert len(await incidents()) == 1
         assert [turn.kind for _, turn in told.turns] == ["dropped"]
 
-        after_restart = QualityMonitor(parts.database, clock, manager)
+        after_restart = QualityMonitor(parts.database, clock, lambda: manager)
         told = Told(after_restart)
         await answer(after_restart, "echo", 24)
         (incident,) = await incidents()
         assert incident.resolved_at is not None
         assert [turn.kind for _, turn in told.turns] == ["recovered"]
+
+
+@pytest.mark.spec("quality.alerts")
+async def test_a_drop_is_told_to_the_alerts_of_its_own_server(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        other = Database(url := f"sqlite:///{tmp_path / 'other.db'}")
+        await asyncio.to_thread(migrate, url)
+        await other.start()
+        stack.push_async_callback(other.stop)
+        # The process's manager works for something else already, so the server takes one of its own.
+        alert_manager.configure(Alerts(other), clock=SystemClock())
+        await alert_manager.start()
+        stack.push_async_callback(alert_manager.stop)
+        server = Netra(Settings(data_dir=tmp_path / "data", agents=["support.answers:silent"]))
+        await server.start()
+        stack.push_async_callback(server.stop)
+        user = (await server.identity.users.create("ann@example.com", "a good long password")).id
+        scope = Scope(user, frozenset({"user"}))
+        sent = await server.messages.send(scope, id="0", content="say nothing")
+        rows = checked_of(sent.thread_id, user, ManualClock(), "silent", [100] * 100)
+        await server.database.write(lambda connection: connection.execute(insert(answer_checks), rows))
+        for number in range(1, 5):
+            await server.messages.send(scope, id=str(number), content="say nothing")
+        async with asyncio.timeout(30):
+            while not (await server.alerts.incidents())[0]:
+                await asyncio.sleep(0.05)
+        ((incident,), _) = await server.alerts.incidents()
+        assert (incident.rule, incident.key) == (RULE, "silent")
+        assert await alert_manager.incidents() == ([], [])
 
 
 @pytest.mark.spec("quality.metrics")

@@ -178,6 +178,7 @@ def test_plain_text_may_have_bars_and_backticks() -> None:
 
 
 HOSTILE = ["|" * 9, "`" * 3, "\n", " ", ".", "-", "*", "total is $1", ": ", "a" * 30, "\u2028", "\0", "é", "1,234.5 M"]
+HOSTILE.append("total: 1" + "0" * 320)
 
 
 @settings(max_examples=200, deadline=None)

@@ -96,6 +96,12 @@ def test_results_without_figures_say_nothing(result: Any) -> None:
     assert found("The total is $99.10.", result) == []
 
 
+@pytest.mark.parametrize("digits", ["9" * 16, "1" + "0" * 320, "0." + "3" * 400])
+def test_a_number_that_no_float_holds_is_not_compared(digits: str) -> None:
+    assert found(f"The total is ${digits}.") == []
+    assert len(found(f"The total is ${'9' * 15}.")) == 1
+
+
 async def test_a_report_whose_total_is_not_the_tools_total_contradicts_it(tmp_path: Any) -> None:
     write_sample(tmp_path / "sample.csv")
     answers, rehearsal = await talk([QUESTION], [tmp_path / "sample.csv"])
