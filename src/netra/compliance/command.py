@@ -190,6 +190,15 @@ def emit(text: str) -> None:
 
 def main() -> None:
     """`netra check` and `netra ssot` alone, without the server's commands."""
+    if sys.argv[1:2] == ["check"]:
+        from .options import read_plainly
+
+        plain = read_plainly(check, sys.argv[2:])
+        if plain is not None:
+            try:
+                check(**plain)
+            except typer.Exit as end:
+                sys.exit(end.exit_code)
     from .ssot import app as ssot
 
     app = typer.Typer(
