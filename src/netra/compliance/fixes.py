@@ -1,8 +1,9 @@
 """`--fix`: apply what rules propose, without ever leaving a file that does not parse.
 
 A fix is applied whole or not at all, over all its files. Two that touch the same lines cannot both be: the second is
-left for the next pass, which looks at the code as it is then. A file is written only when it parsed before and parses
-after; otherwise every fix that wanted to change it is taken back.
+left for the next pass, which looks at the code as it is then. A fix is refused where the code is not spelled as it
+expects, where it would take a part of a statement or a comment with it, and where it would close a circle of imports. A
+file is written only when it parsed before and parses after; otherwise every fix that wanted to change it is taken back.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import contextlib
 import difflib
 import io
 import os
+import re
 import tempfile
 import tokenize
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from . import baseline as baselines
 from .extract import extract
-from .housekeeping import STALE, split
+from .facts import MODULE, How
+from .housekeeping import STALE, UNUSED, split
 from .outcome import Outcome
-from .project import File
+from .project import File, Project
 from .rule import Edit, Finding, Fix
 
 PASSES = 5
@@ -54,6 +58,9 @@ class _Source:
     text: str
     encoding: str
     bom: bytes
+    tree: ast.Module = field(repr=False)
+    lines: list[str] = field(repr=False)
+    comments: list[tuple[int, str]] = field(repr=False)
 
 
 def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
@@ -69,7 +76,7 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
             continue
         for path in {edit.path for edit in fix.edits} - sources.keys():
             sources[path] = _read(root, path, files.get(path))
-        if reason := _obstacle(fix, sources, taken):
+        if reason := _obstacle(finding, fix, sources, taken) or _circle(outcome.report.project, fix):
             made.refused.append(Refused(finding, reason))
             continue
         accepted.append((finding, fix))
@@ -85,13 +92,100 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
     return made
 
 
-def _obstacle(fix: Fix, sources: dict[str, _Source | str], taken: dict[str, list[Edit]]) -> str:
+def _obstacle(finding: Finding, fix: Fix, sources: dict[str, _Source | str], taken: dict[str, list[Edit]]) -> str:
     for edit in fix.edits:
         if isinstance(source := sources[edit.path], str):
             return f"{edit.path}: {source}"
+        # The checker's own comments are removed by whoever knows what else is on the line.
+        if finding.rule != UNUSED and (reason := _unsure(edit, source, keeps_comments=fix.safe)):
+            return reason
     if any(_collides(edit, taken[edit.path]) for edit in fix.edits):
         return "it touches lines that another fix changes"
     return ""
+
+
+def _unsure(edit: Edit, source: _Source, *, keeps_comments: bool) -> str:
+    """Why an edit could take more with it than it means; empty when it does not."""
+    lines = source.lines
+    if not 1 <= edit.first <= len(lines) + 1 or edit.last > len(lines):
+        return "it points outside of the file"
+    if edit.expects and (edit.first > len(lines) or _where(lines[edit.first - 1], edit.expects) is None):
+        return f"line {edit.first} is not written as expected"
+    if edit.within or edit.last < edit.first:
+        return ""
+    for node in ast.walk(source.tree):
+        for one, other in _neighbours(node):
+            if one.end_lineno == other.lineno and edit.first <= other.lineno <= edit.last:
+                return "it would take another statement with it"
+        if isinstance(node, ast.stmt) and node.lineno <= edit.last and (node.end_lineno or 0) >= edit.first:
+            whole = edit.first <= node.lineno and (node.end_lineno or 0) <= edit.last
+            if not whole and not _is_around(node, edit):
+                return "it would take a part of a statement with it"
+    is_class = any(isinstance(node, ast.ClassDef) and _covers(edit, node) for node in ast.walk(source.tree))
+    lost = [text for line, text in source.comments if edit.first <= line <= edit.last and text not in edit.text]
+    if lost and (keeps_comments or not is_class):
+        return f"the comment {lost[0]!r} would be lost"
+    return ""
+
+
+def _neighbours(node: ast.AST) -> Iterable[tuple[ast.stmt, ast.stmt]]:
+    """Statements of one block that follow each other."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield from pairwise(block)
+
+
+def _covers(edit: Edit, node: ast.stmt) -> bool:
+    return (node.lineno, node.end_lineno) == (edit.first, edit.last)
+
+
+def _is_around(node: ast.stmt, edit: Edit) -> bool:
+    """Whether a compound statement has the lines of an edit in one of its blocks, below its head."""
+    if node.lineno >= edit.first or (node.end_lineno or 0) < edit.last:
+        return False
+    return any(
+        each is not node and isinstance(each, ast.stmt) and edit.first <= each.lineno <= edit.last
+        for each in ast.walk(node)
+    )
+
+
+def _where(line: str, text: str) -> int | None:
+    """The column of the only place where a line has a text, as words of its own; None when it has none, or several."""
+    before = r"(?<![\w.])" if text[:1].isalnum() or text[:1] in "_." else ""
+    after = r"(?![\w.])" if text[-1:].isalnum() or text[-1:] in "_." else ""
+    found = [match.start() for match in re.finditer(f"{before}{re.escape(text)}{after}", line)]
+    return found[0] if len(found) == 1 else None
+
+
+def _circle(project: Project, fix: Fix) -> str:
+    """Whether a fix makes a file import another that needs it already, and that it did not need before."""
+    for importer, imported in fix.imports:
+        goal, start = project.by_path.get(importer), project.by_path.get(imported)
+        if goal is None or start is None:
+            continue
+        if goal in _reached(project, start) and start not in _reached(project, goal):
+            return f"{start.module} imports {goal.module}: it would close a circle"
+    return ""
+
+
+def _reached(project: Project, start: File) -> set[File]:
+    """The files that are imported when a file is; itself only when it is in a circle."""
+    found: set[File] = set()
+    left = [start]
+    while left:
+        file = left.pop()
+        for row in file.facts.imports:
+            if row.function != MODULE or row.how & How.TYPE_CHECKING:
+                continue
+            symbols = [project.module(file, row.module, row.level)]
+            if row.name not in ("", "*"):
+                symbols.append(project.imported(file, row).symbol)
+            for symbol in symbols:
+                if symbol.kind == "module" and symbol.file is not None and symbol.file not in found:
+                    found.add(symbol.file)
+                    left.append(symbol.file)
+    return found
 
 
 def _largest(
@@ -210,17 +304,29 @@ def _read(root: Path, path: str, file: File | None) -> _Source | str:
         text = data[len(bom) :].decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         return str(error)
-    return _Source(real, text, encoding, bom) if _parses(text) else "it does not parse"
+    tree = _tree(text)
+    if tree is None:
+        return "it does not parse"
+    lines = split(text)
+    return _Source(real, text, encoding, bom, tree, lines, _comments(text))
 
 
-def _parses(text: str) -> bool:
+def _tree(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text)
+            return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
+
+
+def _comments(text: str) -> list[tuple[int, str]]:
+    tokens = tokenize.generate_tokens(io.StringIO(text, newline="").readline)
+    try:
+        return [(token.start[0], token.string.rstrip()) for token in tokens if token.type == tokenize.COMMENT]
+    except (tokenize.TokenError, SyntaxError):
+        # What the tokenizer of this Python does not read: every line may hold one.
+        return [(number, line.strip()) for number, line in enumerate(split(text), 1) if "#" in line]
 
 
 def _writable(text: str, source: _Source) -> bool:
@@ -228,7 +334,7 @@ def _writable(text: str, source: _Source) -> bool:
         text.encode(source.encoding)
     except UnicodeEncodeError:
         return False
-    return _parses(text)
+    return _tree(text) is not None
 
 
 def _collides(edit: Edit, others: Sequence[Edit]) -> bool:
@@ -265,6 +371,13 @@ def _applied(text: str, edits: Iterable[Edit]) -> str | None:
         added = edit.text.replace("\r\n", "\n")
         if crlf:
             added = added.replace("\n", "\r\n")
+        if edit.within:
+            line = lines[edit.first - 1]
+            at = _where(line, edit.expects)
+            if at is None:
+                return None
+            lines[edit.first - 1] = f"{line[:at]}{added}{line[at + len(edit.expects) :]}"
+            continue
         if edit.first > 1 and added and not lines[edit.first - 2].endswith("\n"):
             lines[edit.first - 2] += "\r\n" if crlf else "\n"
         lines[edit.first - 1 : edit.last] = [added] if added else []

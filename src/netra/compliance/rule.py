@@ -39,12 +39,19 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Edit:
     """A change of one file: lines `first` to `last`, from 1 and both included, become `text` (with line ends; empty
-    removes them)."""
+    removes them).
+
+    Args:
+        expects: what line `first` must hold exactly once, as facts say it; written otherwise, the edit is refused.
+        within: only what it expects becomes `text` (without a line end), and the rest of the line stays.
+    """
 
     path: str
     first: int
     last: int
     text: str
+    expects: str = ""
+    within: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,13 @@ class Fix:
         title: what it does.
         edits: applied together or not at all.
         safe: it changes nothing but where a name comes from; other fixes are asked for with `--unsafe`.
+        imports: pairs of paths: who imports whom after it. Where that would close a circle, it is refused.
     """
 
     title: str
     edits: tuple[Edit, ...]
     safe: bool = True
+    imports: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,13 @@ def finding(each: Finding, outcome: Outcome) -> dict[str, Any]:
             "title": each.fix.title,
             "safe": each.fix.safe,
             "edits": [
-                {"path": _text(edit.path), "first": edit.first, "last": edit.last, "text": _text(edit.text)}
+                {
+                    "path": _text(edit.path),
+                    "first": edit.first,
+                    "last": edit.last,
+                    "text": _text(edit.text),
+                    **({"replaces": _text(edit.expects)} if edit.within else {}),
+                }
                 for edit in each.fix.edits
             ],
         }

@@ -83,7 +83,8 @@ def _result(finding: Finding, index: dict[str, int], number: int, outcome: Outco
         ]
     if outcome.comparison is not None:
         result["baselineState"] = "new" if outcome.is_new(finding) else "unchanged"
-    if finding.fix is not None and finding.fix.edits:
+    # A part of a line has no columns here: only `--fix` looks at the text and finds it.
+    if finding.fix is not None and finding.fix.edits and not any(edit.within for edit in finding.fix.edits):
         result["fixes"] = [_fix(finding)]
     return result
 
