@@ -1,21 +1,19 @@
-"""SSOT701 and SSOT702: files and functions that are too long."""
+"""SSOT701 file-too-long."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from netra.compliance.rule import Severity
 from support.code_base import check, ids, one
 
-LIMITS = {"select": ["SSOT70"], "max-file-lines": [20, 40], "max-function-lines": [5, 10]}
+LIMITS = {"select": ["SSOT701"], "max-file-lines": [20, 40]}
 
 
 def lines(count: int) -> str:
     return "".join(f"x{number} = {number}\n" for number in range(count))
-
-
-def function(name: str, count: int) -> str:
-    return f"def {name}():\n" + "    x = 1\n" * (count - 1)
 
 
 def test_a_file_warns_above_the_first_limit_and_is_an_error_above_the_second(tmp_path: Path) -> None:
@@ -24,27 +22,28 @@ def test_a_file_warns_above_the_first_limit_and_is_an_error_above_the_second(tmp
     assert found == {"b.py": Severity.WARNING, "c.py": Severity.ERROR}
 
 
-def test_a_function_is_measured_without_its_decorators(tmp_path: Path) -> None:
-    text = "@one\n@two\n" + function("fits", 5) + function("long", 6)
-    found = one(check(tmp_path, {"a.py": text}, LIMITS), "SSOT702")
-    assert "`long` has 6 lines, more than 5" in found.message
-    assert found.severity is Severity.WARNING
-    longer = one(check(tmp_path, {"a.py": function("long", 11)}, LIMITS), "SSOT702")
-    assert longer.severity is Severity.ERROR
-    assert "more than 10" in longer.message
+def test_without_configuration_a_thousand_lines_are_allowed(tmp_path: Path) -> None:
+    assert ids(check(tmp_path, {"a.py": lines(1000)}, {"select": ["SSOT701"]})) == []
+    assert ids(check(tmp_path, {"a.py": lines(1001)}, {"select": ["SSOT701"]})) == ["SSOT701"]
 
 
-def test_without_configuration_a_hundred_lines_and_a_thousand_are_allowed(tmp_path: Path) -> None:
-    files = {"a.py": lines(1000), "b.py": function("f", 100)}
-    assert ids(check(tmp_path, files, {"select": ["SSOT70"]})) == []
-    files = {"a.py": lines(1001), "b.py": function("f", 101)}
-    assert sorted(ids(check(tmp_path, files, {"select": ["SSOT70"]}))) == ["SSOT701", "SSOT702"]
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        pytest.param("app/migrations/0001_first.py", "", id="a database revision"),
+        pytest.param("app/_vendor/other.py", "", id="what others wrote"),
+        pytest.param("app/schema_pb2.py", "", id="generated, by its name"),
+        pytest.param("app/schema.py", "# This file was generated. Do not edit.\n", id="generated, as it says"),
+    ],
+)
+def test_what_nobody_edits_is_not_measured(tmp_path: Path, path: str, head: str) -> None:
+    assert ids(check(tmp_path, {"app/__init__.py": "", path: head + lines(50)}, LIMITS)) == []
 
 
-def test_the_fingerprint_is_of_the_name(tmp_path: Path) -> None:
-    def fingerprint(directory: str, text: str) -> str:
-        return one(check(tmp_path / directory, {"a.py": text}, LIMITS), "SSOT702").fingerprint
+def test_more_lines_keep_the_fingerprint_and_another_module_changes_it(tmp_path: Path) -> None:
+    def fingerprint(directory: str, path: str, count: int) -> str:
+        return one(check(tmp_path / directory, {path: lines(count)}, LIMITS), "SSOT701").fingerprint
 
-    known = fingerprint("x", function("f", 6))
-    assert fingerprint("y", "import os\n" + function("f", 9)) == known
-    assert fingerprint("z", function("g", 6)) != known
+    known = fingerprint("x", "a.py", 21)
+    assert fingerprint("y", "a.py", 45) == known
+    assert fingerprint("z", "b.py", 21) != known
