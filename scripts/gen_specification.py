@@ -78,6 +78,9 @@ def page() -> str:
     unknown = sorted(tests.keys() - {row["id"] for row in known})
     if unknown:
         raise SystemExit(f"tests name rows that tests/specification.toml does not have: {', '.join(unknown)}")
+    lost = sorted({name for row in known for name in row["module"].split(", ") if not _is_there(name)})
+    if lost:
+        raise SystemExit(f"tests/specification.toml names modules that are not there: {', '.join(lost)}")
     due = [row for row in known if "later" not in row]
     proved = sum(row["id"] in tests for row in due)
     lines = [_HEAD, f"{proved} of {len(due)} rows have a test; {len(known) - len(due)} more are for later."]
@@ -87,6 +90,12 @@ def page() -> str:
             cells = (f"`{row['id']}`", row["text"].replace("|", "\\|"), f"`{row['module']}`", _proof(row, tests))
             lines.append(f"| {' | '.join(cells)} |")
     return _MADE + "\n".join(lines) + "\n"
+
+
+def _is_there(name: str) -> bool:
+    """Whether a row's module is one of `src`, or a path of the project."""
+    module = ROOT / "src" / name.replace(".", "/")
+    return (ROOT / name).exists() or module.is_dir() or module.with_suffix(".py").exists()
 
 
 def _proof(row: dict[str, str], tests: dict[str, list[str]]) -> str:

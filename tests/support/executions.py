@@ -7,17 +7,14 @@ from contextlib import contextmanager
 
 from netra.clock import Clock
 from netra.executions import AgentExecutionTracker, TrackerLimits, configure_execution_tracker
-from netra.executions.tracker import OnRefusal
 
 LIMITS = TrackerLimits(silent_seconds=10, stalled_seconds=60, kept=5, kept_seconds=100)
 
 
 @contextmanager
-def empty_tracker(
-    clock: Clock | None = None, limits: TrackerLimits | None = None, on_refusal: OnRefusal | None = None
-) -> Iterator[AgentExecutionTracker]:
+def empty_tracker(clock: Clock | None = None, limits: TrackerLimits | None = None) -> Iterator[AgentExecutionTracker]:
     """The process's tracker without executions; left as a fresh process has it."""
-    tracker = configure_execution_tracker(limits=limits, clock=clock, on_refusal=on_refusal)
+    tracker = configure_execution_tracker(limits=limits, clock=clock)
     _forget_all(tracker)
     try:
         yield tracker

@@ -31,9 +31,6 @@ from .states import FINAL, ExecutionState, Phase
 
 log = structlog.get_logger(__name__)
 
-OnRefusal = Callable[[str], None]
-"""Told the kind of each refused attempt: `read`, `write`, `create` or `clean_up`."""
-
 _BLOCKED = (
     "An AgentExecutionTracker is obtained by get_execution_tracker(): a second one would not see the executions of "
     "the first, and one without a user's context would see everybody's."
@@ -325,7 +322,6 @@ class AgentExecutionTracker:
         metrics.isolation_refusals.labels(kind).inc()
         daily.count("refused_accesses")
         log.warning("execution_refused", kind=kind, user_id=self._owner)
-        _Process.refused(kind)
 
     def _is_foreign_thread(self, thread_id: str) -> bool:
         with self._book.lock:
@@ -342,17 +338,6 @@ class _Process:
     lock: ClassVar[threading.Lock] = threading.Lock()
     tracker: ClassVar[AgentExecutionTracker | None] = None
     blocked: ClassVar[int] = 0
-    on_refusal: ClassVar[OnRefusal | None] = None
-
-    @classmethod
-    def refused(cls, kind: str) -> None:
-        hook = cls.on_refusal
-        if hook is None:
-            return
-        try:
-            hook(kind)
-        except Exception:  # a refusal stands whatever becomes of the alert
-            log.exception("refusal_not_reported", kind=kind)
 
 
 def _make(book: Book, context: UserContext | None) -> AgentExecutionTracker:
@@ -411,9 +396,9 @@ def get_execution_tracker(user_context: dict[str, Any] | None = None) -> AgentEx
 
 
 def configure_execution_tracker(
-    *, limits: TrackerLimits | None = None, clock: Clock | None = None, on_refusal: OnRefusal | None = None
+    *, limits: TrackerLimits | None = None, clock: Clock | None = None
 ) -> AgentExecutionTracker:
-    """Give the process's tracker its limits, clock and hook; what is not given is the default. Executions stay.
+    """Give the process's tracker its limits and clock; what is not given is the default. Executions stay.
 
     Called by `netra.app` once, before anything is tracked; every handle follows.
 
@@ -425,5 +410,4 @@ def configure_execution_tracker(
     with book.lock:
         book.limits = limits or TrackerLimits()
         book.clock = clock or SystemClock()
-    _Process.on_refusal = on_refusal
     return tracker
