@@ -21,7 +21,7 @@ def stale(tmp_path: Path, then: Report, now: Report) -> list[Finding]:
     baseline.write(path, baseline.made_of(then.findings))
     kept = baseline.read(path)
     checked = [file.path for file in now.project.files]
-    compared = baseline.compare(kept, now.findings, rules=["SSOT202"], is_checked=checked, root=now.root)
+    compared = baseline.compare(now.findings, kept, rules=["SSOT202"], is_checked=checked, root=now.root)
     return stale_entries("baseline.jsonl", compared.stale)
 
 
