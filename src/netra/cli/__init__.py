@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from netra import __version__
-from netra.cli import alerts, check, demo_data, doctor, migrate, report, serve, ssot, token, user, watch
+from netra.cli import alerts, demo_data, doctor, migrate, report, serve, token, user, watch
 from netra.cli.output import print_failure
+from netra.compliance import ssot
+from netra.compliance.command import check
 from netra.errors import NetraError
 
 app = typer.Typer(
@@ -34,7 +36,7 @@ app.add_typer(alerts.app, name="alerts")
 app.command("report")(report.command)
 app.command("doctor")(doctor.command)
 app.command("demo-data")(demo_data.command)
-app.command("check")(check.command)
+app.command("check")(check)
 app.add_typer(ssot.app, name="ssot")
 
 

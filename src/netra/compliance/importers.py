@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from .facts import MODULE
 from .project import File, Project, Symbol
+
+ClassKey = tuple[str, int]
+"""Of a class: the path of its file, and its row there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,30 @@ class ClassUse:
     through: tuple[str, ...]
     name: str
 
+    @property
+    def passes_on(self) -> bool:
+        """It stands in a package's `__init__` that defines nothing: it hands the name to others."""
+        facts = self.file.facts
+        return self.file.is_package and not facts.classes and not facts.functions
 
-def uses(project: Project) -> dict[tuple[str, int], list[ClassUse]]:
-    """Every import of every class, by the path of its file and its index there."""
-    found: dict[tuple[str, int], list[ClassUse]] = defaultdict(list)
+
+_known: WeakKeyDictionary[Project, dict[ClassKey, list[ClassUse]]] = WeakKeyDictionary()
+
+
+def uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
+    """Every import of every class; found once and kept as long as the project is."""
+    known = _known.get(project)
+    if known is None:
+        known = _known[project] = _uses(project)
+    return known
+
+
+def _uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
+    found: dict[ClassKey, list[ClassUse]] = defaultdict(list)
+    names = _names(project)
     for file in project.files:
         for row in file.facts.imports:
-            if not row.name or row.name == "*":
+            if row.name not in names:
                 continue
             reached = project.imported(file, row)
             symbol = reached.symbol
@@ -41,6 +62,30 @@ def uses(project: Project) -> dict[tuple[str, int], list[ClassUse]]:
             path = module.file.module if module.file is not None else row.module
             found[symbol.file.path, symbol.index].append(ClassUse(path, file, row.line, reached.path, row.bound))
     return found
+
+
+def _names(project: Project) -> set[str]:
+    """Every name under which a class may be imported: its own, and those of assignments and imports that rename it."""
+    names = {row.name for file in project.files for row in file.facts.classes}
+    renamed = [
+        (each.value.rpartition(".")[2], each.name)
+        for file in project.files
+        for each in file.facts.assignments
+        if each.kind == "alias"
+    ]
+    renamed += [
+        (row.name, row.bound)
+        for file in project.files
+        for row in file.facts.imports
+        if row.name and row.bound != row.name
+    ]
+    names.discard("*")
+    more = True
+    while more:
+        added = {new for old, new in renamed if old in names and new not in names}
+        names |= added
+        more = bool(added)
+    return names - {"*", ""}
 
 
 def paths(uses_: list[ClassUse]) -> dict[str, list[ClassUse]]:

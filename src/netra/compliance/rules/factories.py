@@ -70,7 +70,7 @@ def made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Mad
         calls: dict[Key, list[Made]] = defaultdict(list)
         factories: dict[Key, list[Factory]] = defaultdict(list)
         for file in project.files:
-            if not _is_product(file):
+            if not is_product(file):
                 continue
             own: dict[tuple[int, Key], Call] = {}
             for call in file.facts.calls:
@@ -86,7 +86,8 @@ def made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Mad
     return known
 
 
-def _is_product(file: File) -> bool:
+def is_product(file: File) -> bool:
+    """Whether a file is what people run: no tests, no scripts, nothing that others or programs wrote."""
     return (
         file.scope == "core" and not file.facts.generated and not is_foreign(file.path) and not is_for_tests(file.path)
     )

@@ -12,7 +12,9 @@ from netra.clock import rfc3339
 from netra.gateway.http.api import Require
 from netra.gateway.http.problems import problems
 from netra.identity import Principal
-from netra.monitoring.alerts import AlertManager, AlertRule, Incident
+from netra.monitoring.alerts import AlertManager
+from netra.monitoring.incidents import Incident
+from netra.monitoring.rules import AlertRule
 
 
 class IncidentModel(BaseModel):

@@ -1,0 +1,114 @@
+"""Further names of a class: SSOT124. Two are a convenience; many, or one that says something else, are a second truth
+about what a thing is called.
+
+Names are those that modules give by assignment (`Session = DatabaseSession`), where others can import them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from netra.compliance.config import Config
+from netra.compliance.facts import MODULE, How
+from netra.compliance.importers import ClassKey
+from netra.compliance.naming import is_foreign, stems, words
+from netra.compliance.project import File, Project, Symbol
+from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.support_code import is_for_tests
+
+MANY = 3
+_UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
+
+
+@dataclass(frozen=True, slots=True)
+class _Alias:
+    name: str
+    file: File
+    line: int
+
+
+def overloads(project: Project, config: Config) -> Iterable[Finding]:
+    """SSOT124: a class with many names, or with one that has nothing to do with it."""
+    allowed = {(each.name, each.path): set(each.aliases) for each in config.canonical}
+    for key, found in _aliases(project).items():
+        symbol = Symbol("class", project.by_path[key[0]], key[1], line=0)
+        assert symbol.file is not None
+        name = symbol.class_.name
+        permitted = allowed.get((name, symbol.file.module), set())
+        found = [each for each in found if each.name not in permitted]
+        names = sorted({each.name for each in found})
+        odd = [each for each in found if _says_something_else(each.name, name)]
+        if len(names) >= MANY:
+            yield _finding(symbol, found, f"{name} has {len(names)} further names: {', '.join(names)}.")
+        elif odd:
+            listed = " and ".join(sorted({each.name for each in odd}))
+            yield _finding(symbol, odd, f"{listed} is {name}: the names have no word in common.")
+
+
+def _aliases(project: Project) -> dict[ClassKey, list[_Alias]]:
+    found: dict[ClassKey, list[_Alias]] = defaultdict(list)
+    for file in project.files:
+        if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+            continue
+        for row in file.facts.assignments:
+            if row.kind != "alias" or row.function != MODULE or row.how & _UNUSUAL or not _is_class_name(row.name):
+                continue
+            symbol = project.lookup(file, row.value).symbol
+            if symbol.kind == "class" and symbol.file is not None and symbol.class_.name != row.name:
+                found[symbol.file.path, symbol.index].append(_Alias(row.name, file, row.line))
+    return found
+
+
+def _is_class_name(name: str) -> bool:
+    """Whether a public name is written like that of a class: others are settings that hold one."""
+    return name[:1].isupper() and not name.isupper() and "_" not in name
+
+
+def _says_something_else(alias: str, name: str) -> bool:
+    if stems(alias) & stems(name):
+        return False
+    short, long = sorted((alias.lower(), name.lower()), key=len)
+    initials = "".join(word[0] for word in words(long_name(alias, name)))
+    return short not in long and not initials.startswith(short) and short != initials
+
+
+def long_name(one: str, other: str) -> str:
+    """The longer of two names."""
+    return max(one, other, key=len)
+
+
+def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:
+    assert symbol.file is not None
+    found = sorted(found, key=lambda each: (each.file.path, each.line))
+    first = found[0]
+    return Finding(
+        "SSOT124",
+        Severity.WARNING,
+        Place(first.file.path, first.line, first.name),
+        message,
+        (symbol.qualified, *sorted({f"{each.file.module}.{each.name}" for each in found})),
+        related=(
+            *(Place(each.file.path, each.line, each.name) for each in found[1:]),
+            Place(symbol.file.path, symbol.class_.line, symbol.class_.name),
+        ),
+        paths=(*dict.fromkeys(each.file.path for each in found),),
+        details=tuple(_lines(found)),
+        hint=f"Use {symbol.class_.name} everywhere, or rename the class to the name that is meant.",
+    )
+
+
+def _lines(found: list[_Alias]) -> Iterator[str]:
+    for each in found:
+        yield f"{each.file.path}:{each.line} {each.name}"
+
+
+RULE = Rule(
+    "SSOT124",
+    "alias-overload",
+    Severity.WARNING,
+    "A class has three further names or more, or one that has no word in common with its own.",
+    overloads,
+    exposure="classes",
+)
