@@ -17,6 +17,7 @@ from .extract import extract
 from .facts import FileFacts, Trouble
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
 from .project import File, Project
+from .proposals import proposed
 from .rule import Finding, Rule, Severity, table
 from .score import Score, score
 from .walk import Tree, find
@@ -114,6 +115,8 @@ def judge(
         began = time.perf_counter()
         severity = config.severity.get(rule.id) or config.severity.get(rule.name)
         for finding in rule.find(project, config):
+            if finding.fix is None:
+                finding = replace(finding, fix=proposed(project, config, finding))
             found.append(replace(finding, severity=Severity(severity)) if severity else finding)
         seconds[f"rule {rule.id}"] = time.perf_counter() - began
     lap("apply rules")

@@ -19,7 +19,7 @@ import tokenize
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,19 +76,25 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
             continue
         for path in {edit.path for edit in fix.edits} - sources.keys():
             sources[path] = _read(root, path, files.get(path))
-        if reason := _obstacle(finding, fix, sources, taken) or _circle(outcome.report.project, fix):
+        if reason := _circle(outcome.report.project, fix):
             made.refused.append(Refused(finding, reason))
             continue
-        accepted.append((finding, fix))
-        for edit in fix.edits:
-            if edit not in taken[edit.path]:
-                taken[edit.path].append(edit)
+        for part in (replace(fix, edits=(edit,)) for edit in fix.edits) if fix.apart else (fix,):
+            if reason := _obstacle(finding, part, sources, taken):
+                made.refused.append(Refused(finding, reason))
+                continue
+            accepted.append((finding, part))
+            for edit in part.edits:
+                if edit not in taken[edit.path]:
+                    taken[edit.path].append(edit)
     usable, made.texts = _largest(accepted, {path: each for path, each in sources.items() if isinstance(each, _Source)})
-    made.mended = [finding for finding, fix in usable if any(edit.path in made.texts for edit in fix.edits)]
-    done = {id(finding) for finding, _ in usable}
+    done = {id(fix) for _, fix in usable}
     made.refused += [
-        Refused(finding, "the file would not parse after it") for finding, _ in accepted if id(finding) not in done
+        Refused(each, "the file would not parse after it") for each, fix in accepted if id(fix) not in done
     ]
+    partly = {id(each.finding) for each in made.refused}
+    changing = {id(each): each for each, fix in usable if any(edit.path in made.texts for edit in fix.edits)}
+    made.mended = [each for each in changing.values() if id(each) not in partly]
     return made
 
 

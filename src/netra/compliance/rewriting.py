@@ -85,13 +85,13 @@ def canonical_imports(file: File, moves: Mapping[int, Symbol]) -> Fix | None:
     """A fix after which names are imported from where they are defined.
 
     Args:
-        moves: index of a row of the file's imports; the class or function it reaches.
+        moves: index of a row of the file's imports; the class, function or value it reaches.
     """
     targets: dict[int, tuple[str, str]] = {}
     for index, symbol in moves.items():
-        if symbol.file is None or symbol.file is file or symbol.kind not in ("class", "function"):
+        if symbol.file is None or symbol.file is file or symbol.kind not in ("class", "function", "value"):
             return None
-        name = symbol.class_.qualname if symbol.kind == "class" else symbol.function.qualname
+        name = symbol.qualified.removeprefix(f"{symbol.file.module}.")
         if "." in name:
             return None
         targets[index] = (symbol.file.module, name)

@@ -60,15 +60,17 @@ class Fix:
 
     Args:
         title: what it does.
-        edits: applied together or not at all.
+        edits: applied together or not at all, unless `apart`.
         safe: it changes nothing but where a name comes from; other fixes are asked for with `--unsafe`.
         imports: pairs of paths: who imports whom after it. Where that would close a circle, it is refused.
+        apart: each edit stands for itself: where one cannot be made, the others are.
     """
 
     title: str
     edits: tuple[Edit, ...]
     safe: bool = True
     imports: tuple[tuple[str, str], ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from netra.compliance.rule import Edit, Finding, Fix, Place, Rule, Severity
 
 _LEAST_ABSOLUTE = 0.8
 """Share of a package's own imports that are absolute, from which that is its style."""
-_WIDTH = 100
 
 
 def _find(project: Project, config: Config) -> Iterable[Finding]:
@@ -59,40 +58,35 @@ def _finding(file: File, rows: list[Import], top: str, absolute: int, total: int
         (file.path,),
         None,
         (),
-        f"Write the whole name: `{_statement(file, rows[:1])}`.",
-        _fix(file, rows),
+        f"Write the whole name: `{_statement(file, rows[0])}`.",
+        _fix(file),
     )
 
 
-def _statement(file: File, rows: list[Import]) -> str:
-    """An import statement with the whole name of its module."""
+def _whole(file: File, row: Import) -> str:
+    """The whole name of the module that a relative import names; empty where it leaves the code base."""
     parts = file.package.split(".")
-    parts = parts[: len(parts) - (rows[0].level - 1)]
-    module = ".".join([*parts, *([rows[0].module] if rows[0].module else [])])
-    names = [row.name if row.bound in ("", row.name) else f"{row.name} as {row.bound}" for row in rows]
-    line = f"from {module} import {', '.join(names)}"
-    indent = " " * rows[0].column
-    if len(indent) + len(line) <= _WIDTH or names == ["*"]:
-        return line
-    inner = "".join(f"{indent}    {name},\n" for name in names)
-    return f"from {module} import (\n{inner}{indent})"
+    if row.level > len(parts):
+        return ""
+    return ".".join([*parts[: len(parts) - (row.level - 1)], *([row.module] if row.module else [])])
 
 
-def _fix(file: File, rows: list[Import]) -> Fix | None:
-    """Every statement anew. Comments between its names are lost, so it is asked for with `--unsafe`."""
-    statements: dict[tuple[int, int], list[Import]] = defaultdict(list)
-    for row in rows:
-        if row.level - 1 >= len(file.package.split(".")) or not row.end:
+def _statement(file: File, row: Import) -> str:
+    name = row.name if row.bound in ("", row.name) else f"{row.name} as {row.bound}"
+    return f"from {_whole(file, row)} import {name}"
+
+
+def _fix(file: File) -> Fix | None:
+    """Every statement, of which nothing else changes."""
+    statements = {(row.line, row.column): row for row in file.facts.imports if row.level}
+    edits = []
+    for row in statements.values():
+        module = _whole(file, row)
+        if not module:
             return None
-        statements[row.line, row.column].append(row)
-    taken = [(line, same[0].end) for (line, _), same in statements.items()]
-    if any(first[1] >= second[0] for first, second in zip(sorted(taken), sorted(taken)[1:], strict=False)):
-        return None  # two on one line
-    edits = tuple(
-        Edit(file.path, line, same[0].end, f"{' ' * column}{_statement(file, same)}\n")
-        for (line, column), same in statements.items()
-    )
-    return Fix("write the whole names of modules", edits, safe=False)
+        written = f"from {'.' * row.level}{row.module} import"
+        edits.append(Edit(file.path, row.line, row.line, f"from {module} import", written, within=True))
+    return Fix("write the whole names of modules", tuple(edits), apart=True)
 
 
 RULE = Rule(
