@@ -29,6 +29,7 @@ _GENERATED = re.compile(
     re.IGNORECASE,
 )
 _HEAD_LINES = 15
+_HEAD_COLUMNS = 500
 _ADMISSION = re.compile(
     r"\bthis (?:\w+ )?is (?:\w+ )?(?:an? )?(?:\w+ )?(?:placeholder|stub|mock)\b(?! for the (?:format|value))"
     r"|^\W*(?:a )?(?:placeholder|stub)(?:$|[\W]*$|[.,:;]| (?:for|implementation|function|method|until|-)\b)"
@@ -46,23 +47,52 @@ _OF_OTHERS = re.compile(r"sub-?class|derived|inherit|overrid|overwrit|base class
 
 def decode(data: bytes) -> str:
     """The text of a source file: its declared encoding, UTF-8, or Latin-1, which takes every byte."""
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[3:]
-    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(encoding)
+            except UnicodeDecodeError:
+                return data.decode("latin-1")
+    if declared := _declared(data):
         try:
-            return data.decode("utf-16")
-        except UnicodeDecodeError:
-            return data.decode("latin-1")
+            text = data.decode(declared)
+            text.encode("utf-8")  # some can write what is no character
+        except (LookupError, ValueError):
+            pass
+        else:
+            return text
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        for line in data.split(b"\n", 2)[:2]:
-            if found := _CODING.match(line):
-                try:
-                    return data.decode(found.group(1).decode("ascii"))
-                except (LookupError, UnicodeDecodeError, ValueError):
-                    break
         return data.decode("latin-1")
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_HEAD_BYTES = 1000
+_NOT_OF_SOURCE = re.compile(
+    r"utf[-_]?8\b|utf[-_]?(?:16|32)|idna|punycode|undefined|u8\b|us[-_]?ascii|ascii|.*escape", re.IGNORECASE
+)
+"""Encodings that a declaration says nothing with, because they are tried anyway, or that no source file has."""
+
+
+def _declared(data: bytes) -> str:
+    """The encoding that one of the first two lines declares, as PEP 263 has it; empty where that is UTF-8."""
+    head = data[:_HEAD_BYTES]
+    if b"coding" not in head:
+        return ""
+    for line in head.split(b"\n", 2)[:2]:
+        if found := _CODING.match(line):
+            name = found.group(1).decode("ascii")
+            return "" if _NOT_OF_SOURCE.match(name) else name
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            break
+    return ""
 
 
 class Lines:
@@ -118,7 +148,7 @@ def is_generated(text: str) -> bool:
     """Whether a comment before the code says that a program wrote the file."""
     for line in text.split("\n", _HEAD_LINES)[:_HEAD_LINES]:
         if line.startswith("#"):
-            if _GENERATED.search(line):
+            if _GENERATED.search(line, 0, _HEAD_COLUMNS):
                 return True
         elif line.strip():
             break
