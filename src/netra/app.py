@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ from netra.executions.breaker import Change
 from netra.executions.overview import ExecutionOverview
 from netra.gateway.http.admin.alerts import alerts_admin_routes
 from netra.gateway.http.admin.executions import executions_admin_routes
+from netra.gateway.http.admin.operations import operations_admin_routes
 from netra.gateway.http.admin.quality import quality_admin_routes
 from netra.gateway.http.admin.sessions import sessions_admin_routes
 from netra.gateway.http.api import api_routes
@@ -46,10 +48,12 @@ from netra.gateway.http.problems import install_problems
 from netra.gateway.http.security import Doors
 from netra.gateway.http.sse import Streams
 from netra.gateway.http.system import system_routes
+from netra.gateway.operations import OperationsDesk
 from netra.gateway.server import Server
 from netra.gateway.socket.commands import Commands
 from netra.gateway.socket.endpoint import SocketEndpoint
 from netra.gateway.socket.hub import Connection, Hub
+from netra.gateway.socket.operations import OperationsCommands
 from netra.gateway.socket.quality import QualityCommands
 from netra.gateway.socket.transport import text_frame
 from netra.identity import Identity, Principal
@@ -58,7 +62,9 @@ from netra.monitoring.alerts import AlertManager, alert_manager
 from netra.monitoring.channels import Channels
 from netra.monitoring.daily import Daily, daily
 from netra.monitoring.delivery import Delivery
+from netra.monitoring.history import History
 from netra.monitoring.lag import LoopMonitor
+from netra.monitoring.metrics import metrics
 from netra.monitoring.standard import standard_rules
 from netra.quality.measures import Measures
 from netra.quality.monitor import QualityMonitor
@@ -73,6 +79,7 @@ from netra.storage.alerts import Alerts
 from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
+from netra.storage.samples import Samples
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +153,14 @@ class Netra:
         self.streams = Streams(settings, note=self.activity.note)
         self.lag = LoopMonitor()
         self.figures, self.alerts = daily, alert_manager
+        self._process = f"{socket.gethostname()}:{settings.port}"
+        self.health = RunHealth(
+            self.database, self.clock, run_seconds=settings.run_seconds, runs_running=settings.runs_running
+        )
+        self.history = History(Samples(self.database), self.clock, self._process)
+        self.desk = OperationsDesk(self.history, self.tracker, self.health, lambda: self.alerts, self.clock)
+        self.operations = OperationsCommands(self.hub, self.desk)
+        self.operations.register(self.router)
         self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
         self._drain_until: float | None = None
@@ -168,7 +183,17 @@ class Netra:
             await self.database.start()
             stack.push_async_callback(self.database.stop)
             await self._start_alerts(stack)
-            for part in (self.identity, self.activity, self.files, self.quality, self.engine, self.lag):
+            metrics.build.info({"version": __version__, "python": platform.python_version()})
+            for part in (
+                self.identity,
+                self.activity,
+                self.files,
+                self.quality,
+                self.engine,
+                self.lag,
+                self.history,
+                self.operations,
+            ):
                 await part.start()
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop)
@@ -188,13 +213,12 @@ class Netra:
         stack.push_async_callback(channels.stop)
         self.figures.configure(DailyFigures(self.database), clock=self.clock)
         store = Alerts(self.database)
-        runs = RunHealth(self.database, self.clock, run_seconds=self.settings.run_seconds)
         self.alerts.configure(
             store,
             clock=self.clock,
-            rules=standard_rules(self.settings, self.clock, self.figures, runs),
+            rules=standard_rules(self.settings, self.clock, self.figures, self.health),
             delivery=Delivery(store, channels, self.clock, origin=self.settings.origin),
-            process=f"{socket.gethostname()}:{self.settings.port}",
+            process=self._process,
         )
         await self.figures.start()
         stack.push_async_callback(self.figures.stop)
@@ -297,6 +321,7 @@ class Netra:
         app.include_router(executions_admin_routes(doors.administrator, overview, self.breakers))
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
         app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
+        app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))
         app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts))
         app.include_router(docs_routes())
         endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)

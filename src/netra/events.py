@@ -331,6 +331,61 @@ class QualityReport(Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     markdown: str
 
 
+class OperationsTile(Struct, frozen=True, kw_only=True):
+    """A figure of the dashboard."""
+
+    name: str
+    value: float | None
+    of: float | None = None
+    """The most it can be."""
+    word: Literal["ok", "high", "full", "alert"] = "ok"
+
+
+class LiveExecution(Struct, frozen=True, kw_only=True):
+    """An execution of this process that has not ended."""
+
+    id: str
+    user_id: str
+    thread_id: str
+    agent: str
+    state: str
+    phase: str
+    attempt: int
+    created_at: Timestamp
+    started_at: Timestamp | None
+    worked_seconds: float
+    heartbeat_age_seconds: float | None
+    progress_age_seconds: float | None
+    paused: bool
+    """A person is to decide."""
+
+
+class OpenAlert(Struct, frozen=True, kw_only=True):
+    """An incident that is not over."""
+
+    id: str
+    rule: str
+    key: str
+    severity: Literal["info", "warning", "critical"]
+    summary: str
+    opened_at: Timestamp
+    acknowledged: bool
+
+
+class Operations(Struct, frozen=True, kw_only=True, tag_field="type", tag="operations"):
+    """What goes on on the server at this moment, for administrators who watch."""
+
+    at: Timestamp
+    tiles: list[OperationsTile]
+    values: dict[str, float | None]
+    """By series of the server's history; of the running step, this process only."""
+    executions: list[LiveExecution]
+    """The oldest first."""
+    left_out: int
+    """Executions that are not in the list."""
+    alerts: list[OpenAlert]
+
+
 class Draining(Struct, frozen=True, kw_only=True, tag_field="type", tag="draining"):
     """The server is going away; reconnect and resume after the given time."""
 
@@ -354,6 +409,7 @@ ServerFrame = (
     | QualityAlert
     | ContentValidation
     | QualityReport
+    | Operations
     | Draining
     | Pong
 )
@@ -445,6 +501,13 @@ class GenerateQualityReport(Struct, frozen=True, kw_only=True, tag_field="type",
     days: Days = 7
 
 
+class WatchOperations(Struct, frozen=True, kw_only=True, tag_field="type", tag="watch_operations"):
+    """Send `operations` to this connection once a second from now on, or no more. Only administrators may."""
+
+    id: RequestId | None = None
+    on: bool = True
+
+
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
     """Keep the connection alive."""
 
@@ -459,6 +522,7 @@ Command = (
     | SubscribeQualityAlerts
     | ValidateContent
     | GenerateQualityReport
+    | WatchOperations
     | Ping
 )
 

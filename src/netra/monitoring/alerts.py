@@ -127,6 +127,14 @@ class AlertManager:
         """What a rule read last, by key; keys of which too little is known are missing."""
         return {key: value for (name, key), value in self._values.items() if name == rule}
 
+    async def open_incidents(self) -> list[Incident]:
+        """Those that are open, the oldest first.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await self._configured().open_incidents()
+
     async def incidents(self, recent: int = 100) -> tuple[list[Incident], list[Incident]]:
         """Those that are open, the oldest first, and the newest `recent` of all.
 

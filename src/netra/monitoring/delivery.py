@@ -26,6 +26,10 @@ from .metrics import metrics
 log = structlog.get_logger(__name__)
 
 CLAIM_SECONDS = 120.0
+WORKED_SECONDS = 60.0
+"""How long one works on what was claimed together; what is left then is given back. The rest of the claim is for the
+message that is being sent, whose channel may take its time.
+"""
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 GIVE_UP_SECONDS = 3600.0
@@ -68,7 +72,10 @@ class Delivery:
             now = self._clock.now()
             notices = await self._store.claim(now, now + timedelta(seconds=CLAIM_SECONDS), BATCH)
             for notice in notices:
-                await self._tell(notice)
+                if (self._clock.now() - now).total_seconds() < WORKED_SECONDS:
+                    await self._tell(notice)
+                else:
+                    await self._store.postpone(notice, self._clock.now())
             # An incident that is over already has a second notice, owed only now that the first is settled.
             if not notices:
                 return

@@ -45,6 +45,9 @@ class Incident:
     opened_at: datetime
     last_seen_at: datetime
     resolved_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

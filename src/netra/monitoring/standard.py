@@ -37,6 +37,10 @@ class RunReadings(Protocol):
         """Runs that go on past their deadline."""
         ...
 
+    async def queue_age(self) -> float:
+        """Seconds for which a run waits that nothing keeps from beginning."""
+        ...
+
     async def failing_threads(self) -> dict[str, float]:
         """Threads whose newest runs failed, and how many of them in a row."""
         ...
@@ -86,6 +90,9 @@ def _about_runs(settings: Settings, runs: RunReadings) -> list[AlertRule]:
     async def stuck() -> Readings:
         return {"": float(await runs.stuck())}
 
+    async def queue_age() -> Readings:
+        return {"": await runs.queue_age()}
+
     return [
         AlertRule(
             "run_failures",
@@ -120,6 +127,18 @@ def _about_runs(settings: Settings, runs: RunReadings) -> list[AlertRule]:
             fires_at=1,
             resolves_at=0,
             for_seconds=MINUTE,
+            shared=True,
+        ),
+        AlertRule(
+            "queue_age",
+            Severity.WARNING,
+            "How long a run has waited that neither its thread nor its user's limit keeps from beginning.",
+            "A run has waited {value} for a process to work on it.",
+            queue_age,
+            "s",
+            fires_at=60,
+            resolves_at=10,
+            for_seconds=MINUTE / 2,
             shared=True,
         ),
     ]

@@ -159,4 +159,7 @@ def _incident(row: Row[Any]) -> Incident:
         opened_at=moment(row.opened_at),
         last_seen_at=moment(row.last_seen_at),
         resolved_at=None if row.resolved_at is None else moment(row.resolved_at),
+        acknowledged_at=None if row.acknowledged_at is None else moment(row.acknowledged_at),
+        acknowledged_by=row.acknowledged_by,
+        note=row.note,
     )

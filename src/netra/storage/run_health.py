@@ -32,12 +32,14 @@ class RunHealth:
         database: started before it is asked.
         clock: gives the time now.
         run_seconds: the deadline of a run.
+        runs_running: how many one user may have running.
     """
 
-    def __init__(self, database: Access, clock: Clock, *, run_seconds: float) -> None:
+    def __init__(self, database: Access, clock: Clock, *, run_seconds: float, runs_running: int) -> None:
         self._database = database
         self._clock = clock
         self._run_seconds = run_seconds
+        self._runs_running = runs_running
 
     async def failure_share(self) -> float | None:
         """The share of failed ones among the runs that ended within `WINDOW`, without the cancelled ones.
@@ -56,6 +58,33 @@ class RunHealth:
         if not failed:
             return 0.0
         return failed / total if total >= FEWEST else None
+
+    async def failures(self) -> int:
+        """How many runs that ended within `WINDOW` failed."""
+        since = micros(self._clock.now() - WINDOW)
+        statement = select(func.count()).where(runs.c.ended_at >= since, runs.c.state.in_(FAILED))
+        return await self._database.query(lambda connection: int(connection.execute(statement).scalar_one()))
+
+    async def queue_age(self) -> float:
+        """Seconds for which a run waits that nothing keeps from beginning; 0 when there is none.
+
+        Runs that wait for an earlier one of their thread, or because their user has as many running as are allowed, are
+        left out: they wait as they should.
+        """
+        other = runs.alias()
+        in_thread = exists().where(
+            other.c.thread_id == runs.c.thread_id, other.c.ended_at.is_(None), other.c.id < runs.c.id
+        )
+        running = (
+            select(func.count())
+            .where(other.c.user_id == runs.c.user_id, other.c.state == "running", other.c.ended_at.is_(None))
+            .scalar_subquery()
+        )
+        statement = select(func.min(runs.c.created_at)).where(
+            runs.c.state == "queued", runs.c.ended_at.is_(None), ~in_thread, running < self._runs_running
+        )
+        oldest = await self._database.query(lambda connection: connection.execute(statement).scalar_one())
+        return 0.0 if oldest is None else max(0.0, (micros(self._clock.now()) - int(oldest)) / 1e6)
 
     async def stuck(self) -> int:
         """How many runs go on past their deadline, although nobody is asked for an approval."""

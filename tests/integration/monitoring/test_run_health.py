@@ -21,16 +21,24 @@ class Runs:
 
     def __init__(self, database: Database) -> None:
         self.database, self.clock, self.number = database, ManualClock(), 0
-        self.health = RunHealth(database, self.clock, run_seconds=900)
+        self.health = RunHealth(database, self.clock, run_seconds=900, runs_running=2)
 
-    async def add(self, state: str, *, thread: str = "thr_1", started: float = 60, ended: float | None = None) -> str:
-        """A run that started and ended so many seconds ago."""
+    async def add(
+        self,
+        state: str,
+        *,
+        thread: str = "thr_1",
+        user: str = "usr_1",
+        started: float = 60,
+        ended: float | None = None,
+    ) -> str:
+        """A run that was created and started, and ended, so many seconds ago."""
         self.number += 1
         name, now = f"run_{self.number}", self.clock.now()
         values = {
             "id": name,
             "thread_id": thread,
-            "user_id": "usr_1",
+            "user_id": user,
             "agent": "a",
             "state": state,
             "message_id": name,
@@ -68,7 +76,7 @@ async def fare(database_url: str) -> AsyncIterator[Runs]:
     def people(connection: object) -> None:
         user = {"id": "usr_1", "email": "a@b", "name": "", "password_hash": "", "roles": "user", "created_at": 0}
         connection.execute(insert(users).values(user))  # type: ignore[attr-defined]
-        for thread in ("thr_1", "thr_2"):
+        for thread in ("thr_1", "thr_2", "thr_3", "thr_4"):
             row = {"id": thread, "user_id": "usr_1", "title": "", "created_at": 0, "updated_at": 0}
             connection.execute(insert(threads).values(row))  # type: ignore[attr-defined]
 
@@ -110,3 +118,22 @@ async def test_failures_in_a_row_are_counted_for_each_thread(fare: Runs) -> None
     assert await fare.health.failing_threads() == {"thr_1": 2, "thr_2": 1}
     await fare.add("succeeded", thread="thr_2", ended=100)
     assert await fare.health.failing_threads() == {"thr_1": 2}
+
+
+async def test_the_age_of_the_queue_leaves_out_who_waits_as_they_should(fare: Runs) -> None:
+    assert await fare.health.queue_age() == 0
+    await fare.add("running", thread="thr_1", started=500)
+    await fare.add("queued", thread="thr_1", started=400)  # behind the one before it
+    assert await fare.health.queue_age() == 0
+    await fare.add("queued", thread="thr_2", started=30)
+    assert await fare.health.queue_age() == 30
+    await fare.add("running", thread="thr_3", started=20)  # two of this user run now, and no more may
+    assert await fare.health.queue_age() == 0
+    await fare.add("queued", thread="thr_4", user="usr_2", started=12)
+    assert await fare.health.queue_age() == 12
+
+
+async def test_failures_of_the_last_minutes_are_counted_without_what_was_cancelled(fare: Runs) -> None:
+    for state, ended in (("failed", 10), ("died", 800), ("failed", 1000), ("cancelled", 10), ("succeeded", 10)):
+        await fare.add(state, ended=ended)
+    assert await fare.health.failures() == 2

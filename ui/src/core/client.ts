@@ -11,6 +11,7 @@ import type {
   ConnectionEstablished,
   ErrorFrame,
   Limits,
+  Operations,
   SendMessage,
   ThreadChanged,
   ThreadEvent,
@@ -83,6 +84,7 @@ export class Client {
   #connection: Connection;
   #listeners = new Set<() => void>();
   #queue: ThreadEvent[] = [];
+  readonly #watchers = new Set<(picture: Operations) => void>();
   #flushing = false;
   #begun: string | null = null;
   #live = false;
@@ -235,6 +237,7 @@ export class Client {
     this.#resumedAt = this.state.loaded && this.state.thread ? this.#applied : null;
     this.#ask();
     for (const pending of this.state.outbox) if (pending.status === "waiting") this.#transmit(pending.id);
+    if (this.#watchers.size > 0) this.#connection.send({ type: "watch_operations", on: true });
   }
 
   #ask(): void {
@@ -242,6 +245,15 @@ export class Client {
     if (!thread) return;
     this.#asked = thread.lastSeq;
     this.#asking = this.#connection.send({ type: "subscribe", thread_id: thread.threadId, after: thread.lastSeq });
+  }
+
+  /** Call `watcher` with a picture of the server once a second, also after a reconnect, until the result is called. */
+  watchOperations(watcher: (picture: Operations) => void): () => void {
+    this.#watchers.add(watcher);
+    if (this.#watchers.size === 1) this.#connection.send({ type: "watch_operations", on: true });
+    return () => {
+      if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#connection.send({ type: "watch_operations", on: false });
+    };
   }
 
   // Frames
@@ -279,6 +291,9 @@ export class Client {
       case "quality_alert":
       case "content_validation":
       case "quality_report":
+        return;
+      case "operations":
+        this.#watchers.forEach((watcher) => watcher(frame));
         return;
       default:
         if (typeof frame.seq === "number" && frame.thread_id === this.state.thread?.threadId) this.#enqueue(frame);

@@ -238,6 +238,56 @@ export interface Live {
   readonly seq: number;
 }
 
+/** An execution of this process that has not ended. */
+export interface LiveExecution {
+  readonly id: string;
+  readonly user_id: string;
+  readonly thread_id: string;
+  readonly agent: string;
+  readonly state: string;
+  readonly phase: string;
+  readonly attempt: number;
+  /** RFC 3339, UTC, milliseconds */
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly worked_seconds: number;
+  readonly heartbeat_age_seconds: number | null;
+  readonly progress_age_seconds: number | null;
+  readonly paused: boolean;
+}
+
+/** An incident that is not over. */
+export interface OpenAlert {
+  readonly id: string;
+  readonly rule: string;
+  readonly key: string;
+  readonly severity: "critical" | "info" | "warning";
+  readonly summary: string;
+  /** RFC 3339, UTC, milliseconds */
+  readonly opened_at: string;
+  readonly acknowledged: boolean;
+}
+
+/** What goes on on the server at this moment, for administrators who watch. */
+export interface Operations {
+  readonly type: "operations";
+  /** RFC 3339, UTC, milliseconds */
+  readonly at: string;
+  readonly tiles: ReadonlyArray<OperationsTile>;
+  readonly values: { readonly [key: string]: number | null };
+  readonly executions: ReadonlyArray<LiveExecution>;
+  readonly left_out: number;
+  readonly alerts: ReadonlyArray<OpenAlert>;
+}
+
+/** A figure of the dashboard. */
+export interface OperationsTile {
+  readonly name: string;
+  readonly value: number | null;
+  readonly of: number | null;
+  readonly word: "alert" | "full" | "high" | "ok";
+}
+
 /** Keep the connection alive. */
 export interface Ping {
   readonly type: "ping";
@@ -480,8 +530,15 @@ export interface ValidateContent {
   readonly previous?: string | null;
 }
 
+/** Send `operations` to this connection once a second from now on, or no more. Only administrators may. */
+export interface WatchOperations {
+  readonly type: "watch_operations";
+  readonly id?: string | null;
+  readonly on?: boolean;
+}
+
 export type ThreadEvent = UserMessage | AgentStarted | AgentThinking | TextDelta | ToolExecuting | ToolCompleted | ApprovalRequested | ApprovalResolved | AgentCompleted;
 
-export type ServerFrame = ConnectionEstablished | Ack | Live | ThreadChanged | Resync | ErrorFrame | QualityMetrics | QualityAlert | ContentValidation | QualityReport | Draining | Pong;
+export type ServerFrame = ConnectionEstablished | Ack | Live | ThreadChanged | Resync | ErrorFrame | QualityMetrics | QualityAlert | ContentValidation | QualityReport | Operations | Draining | Pong;
 
-export type Command = SendMessage | Subscribe | Unsubscribe | CancelRun | ResolveApproval | GetQualityMetrics | SubscribeQualityAlerts | ValidateContent | GenerateQualityReport | Ping;
+export type Command = SendMessage | Subscribe | Unsubscribe | CancelRun | ResolveApproval | GetQualityMetrics | SubscribeQualityAlerts | ValidateContent | GenerateQualityReport | WatchOperations | Ping;

@@ -1,0 +1,125 @@
+"""`GET /api/admin/overview` and `GET /api/admin/history`: what goes on on the server, and what went on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from netra.errors import InvalidInput
+from netra.gateway.http.api import Require
+from netra.gateway.http.models import Moment
+from netra.gateway.http.problems import problems
+from netra.gateway.operations import OperationsDesk
+from netra.identity import Principal
+from netra.monitoring.history import BY_NAME, History
+
+MOST_MINUTES = 30 * 24 * 60
+
+
+class SeriesModel(BaseModel):
+    name: str
+    unit: Literal["", "s", "bytes"]
+    kind: Literal["gauge", "count", "quantile"] = Field(
+        description="What a value is: the mean within its step, how many within it, or a quantile of what it counted."
+    )
+    meaning: str
+    values: list[float | None] = Field(description="One for each time; null where nothing was measured.")
+
+
+class HistoryModel(BaseModel):
+    step_seconds: int
+    times: list[Moment] = Field(description="The end of each step.")
+    series: list[SeriesModel]
+
+
+class TileModel(BaseModel):
+    name: str
+    value: float | None
+    of: float | None = Field(description="The most it can be.")
+    word: Literal["ok", "high", "full", "alert"]
+
+
+class LiveExecutionModel(BaseModel):
+    id: str
+    user_id: str
+    thread_id: str
+    agent: str
+    state: str
+    phase: str
+    attempt: int
+    created_at: str
+    started_at: str | None
+    worked_seconds: float
+    heartbeat_age_seconds: float | None
+    progress_age_seconds: float | None
+    paused: bool
+
+
+class OpenAlertModel(BaseModel):
+    id: str
+    rule: str
+    key: str
+    severity: Literal["info", "warning", "critical"]
+    summary: str
+    opened_at: str
+    acknowledged: bool
+
+
+class OverviewModel(BaseModel):
+    """The same as the `operations` message of a socket."""
+
+    type: Literal["operations"]
+    at: str
+    tiles: list[TileModel]
+    values: dict[str, float | None] = Field(description="By series of the history; of the running step.")
+    executions: list[LiveExecutionModel]
+    left_out: int = Field(description="Executions that are not in the list.")
+    alerts: list[OpenAlertModel]
+
+
+def operations_admin_routes(require_admin: Require, desk: OperationsDesk, history: History) -> APIRouter:
+    """The routes.
+
+    Args:
+        require_admin: the dependency that gives an administrator's Principal or refuses.
+    """
+    router = APIRouter(prefix="/api/admin", tags=["admin"])
+    administrator = Depends(require_admin)
+
+    @router.get("/overview", responses=problems(404), response_model=OverviewModel)
+    async def overview(_: Principal = administrator) -> Response:
+        """What goes on at this moment. A socket gets it once a second after `watch_operations`."""
+        return Response(msgspec.json.encode(await desk.now()), media_type="application/json")
+
+    @router.get("/history", responses=problems(404, 422))
+    async def server_history(
+        _: Principal = administrator,
+        minutes: Annotated[int, Query(ge=1, le=MOST_MINUTES, description="How far back.")] = 60,
+        series: Annotated[list[str] | None, Query(description="Names; all of them without any.")] = None,
+    ) -> HistoryModel:
+        """What went on, all processes together: in steps of 10 seconds up to six hours, beyond that of 5 minutes."""
+        unknown = [name for name in series or () if name not in BY_NAME]
+        if unknown:
+            raise InvalidInput(
+                f"There is no series {unknown[0][:64]!r}.", hint=f"Series: {', '.join(BY_NAME)}.", field="series"
+            )
+        picture = await history.picture(minutes, tuple(dict.fromkeys(series or ())))
+        return HistoryModel(
+            step_seconds=picture.step,
+            times=picture.times,
+            series=[
+                SeriesModel(
+                    name=name,
+                    unit=BY_NAME[name].unit,
+                    kind=BY_NAME[name].kind,
+                    meaning=BY_NAME[name].meaning,
+                    values=values,
+                )
+                for name, values in picture.values.items()
+            ],
+        )
+
+    return router

@@ -1,0 +1,127 @@
+"""What administrators see of the server at one moment and over time; others learn nothing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.accounts import Account, register, set_up_admin
+from support.server import ServerProcess
+from support.sockets import open_socket
+
+AGENTS = [f"support.agents:{name}" for name in ("echo", "endless")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(
+        tmp_path_factory.mktemp("operations"), agents=AGENTS, environment={"NETRA_ALLOW_REGISTRATION": "true"}
+    ) as process:
+        yield process
+        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
+
+
+@pytest.fixture(scope="module")
+def admin(server: ServerProcess) -> Account:
+    return set_up_admin(server)
+
+
+@pytest.fixture
+def ann(server: ServerProcess, admin: Account) -> Account:
+    assert admin.id
+    return register(server.base_url)
+
+
+def begin(account: Account, agent: str) -> str:
+    with account.client() as client:
+        answer = client.post("/api/messages", json={"id": secrets.token_hex(6), "content": "Hello", "agent": agent})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["run_id"])
+
+
+def tile(picture: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [each for each in picture["tiles"] if each["name"] == name]
+    return dict(found)
+
+
+async def test_who_watches_sees_a_run_begin_and_end(admin: Account, ann: Account) -> None:
+    async with open_socket(admin) as socket:
+        answer = await socket.ask("watch_operations", id="w1")
+        assert (answer["type"], answer["id"]) == ("ack", "w1")
+        run_id = begin(ann, "endless")
+        seen = await socket.wait(
+            lambda frame: frame["type"] == "operations" and run_id in [each["id"] for each in frame["executions"]]
+        )
+        (execution,) = [each for each in seen["executions"] if each["id"] == run_id]
+        assert (execution["user_id"], execution["agent"], execution["attempt"]) == (ann.id, "endless", 1)
+        running = await socket.wait(
+            lambda frame: frame["type"] == "operations" and (tile(frame, "runs_running")["value"] or 0) >= 1
+        )
+        assert tile(running, "db_in_use")["of"] > 0
+        with ann.client() as client:
+            client.post(f"/api/runs/{run_id}/cancel").raise_for_status()
+        await socket.wait(
+            lambda frame: frame["type"] == "operations" and run_id not in [each["id"] for each in frame["executions"]],
+            start=len(socket.frames),
+        )
+
+
+async def test_pictures_come_once_a_second_and_stop_when_asked(admin: Account) -> None:
+    async with open_socket(admin) as socket:
+        await socket.ask("watch_operations", id="w1")
+        await socket.of_type("operations")
+        begun, start = time.monotonic(), len(socket.frames)
+        for _ in range(3):
+            await socket.of_type("operations", start=start)
+            start = len(socket.frames)
+        assert time.monotonic() - begun > 1.5
+        await socket.ask("watch_operations", id="w2", on=False)
+        start = len(socket.frames)
+        with pytest.raises(TimeoutError):
+            await socket.of_type("operations", start=start, timeout=1.5)
+
+
+async def test_others_may_not_watch(ann: Account) -> None:
+    async with open_socket(ann) as socket:
+        answer = await socket.ask("watch_operations", id="w1")
+        assert (answer["type"], answer["code"]) == ("error", "not_found")
+        with pytest.raises(TimeoutError):
+            await socket.of_type("operations", timeout=1.5)
+    with ann.client() as client:
+        for path in ("/api/admin/overview", "/api/admin/history"):
+            assert client.get(path).status_code == 404
+
+
+def test_the_overview_is_the_same_over_http(admin: Account) -> None:
+    with admin.client() as client:
+        picture = client.get("/api/admin/overview").raise_for_status().json()
+    assert [each["name"] for each in picture["tiles"]] == [
+        "active_users",
+        "user_sessions",
+        "db_in_use",
+        "runs_running",
+        "runs_queued",
+        "failures",
+        "alerts_open",
+    ]
+    assert picture["values"]["memory_bytes"] > 10_000_000
+
+
+def test_the_history_goes_back_as_far_as_asked_and_names_what_there_is(admin: Account) -> None:
+    with admin.client() as client:
+        hour = client.get("/api/admin/history", params={"minutes": 60}).raise_for_status().json()
+        week = client.get("/api/admin/history", params={"minutes": 10080, "series": ["requests"]}).json()
+        wrong = client.get("/api/admin/history", params={"series": ["nothing"]})
+    assert (hour["step_seconds"], len(hour["times"])) == (10, 360)
+    assert {len(each["values"]) for each in hour["series"]} == {360}
+    assert (week["step_seconds"], len(week["times"]), [each["name"] for each in week["series"]]) == (
+        300,
+        2016,
+        ["requests"],
+    )
+    assert wrong.status_code == 422
+    assert "requests" in wrong.json()["hint"]
