@@ -1,6 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
+const server = process.env.NETRA_SERVER_URL ?? "http://127.0.0.1:8000"; // `netra dev` says where it is
+
 /** The page is served by Netra itself: absolute paths, hashed assets, nothing inlined (the Content-Security-Policy forbids it). */
 export default defineConfig({
   plugins: [react()],
@@ -27,8 +29,8 @@ export default defineConfig({
   server: {
     port: 5173,
     proxy: {
-      "/api": "http://127.0.0.1:8000",
-      "/ws": { target: "ws://127.0.0.1:8000", ws: true },
+      "/api": server,
+      "/ws": { target: server.replace(/^http/, "ws"), ws: true },
     },
   },
 });

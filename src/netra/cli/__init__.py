@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netra import __version__
-from netra.cli import alerts, demo_data, doctor, migrate, report, serve, token, user, watch
+from netra.cli import alerts, demo_data, dev, doctor, migrate, report, serve, token, user, watch
 from netra.cli.output import print_failure
 from netra.compliance import ssot
 from netra.compliance.command import check
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.command)
+app.command("dev")(dev.command)
 app.command("watch")(watch.command)
 app.command("migrate")(migrate.command)
 app.add_typer(user.app, name="user")
