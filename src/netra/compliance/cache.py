@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache as once
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ import msgspec
 from . import pool
 from .facts import VERSION, FileFacts
 from .pack import lazy
+from .source import key_of, make
 from .store import Store
 from .text import content_key
 from .walk import Tree
@@ -111,14 +113,16 @@ def _facts(names: Iterable[str], paths: list[str], keys: list[bytes], store: Sto
         facts = shared.get(key)
         if facts is None:
             segment = store.find(key) if key else None
-            if segment is None:
-                facts = pool.make(path)[1]
-            else:
-                facts = lazy(segment.read(key), lambda path=path: pool.make(path)[1])  # type: ignore[misc]
+            made = partial(_made, path)
+            facts = made() if segment is None else lazy(segment.read(key), made)
             if key:
                 shared[key] = facts
         found.append((name, facts))
     return found
+
+
+def _made(path: str) -> FileFacts:
+    return make(path)[1]
 
 
 @once
@@ -126,8 +130,8 @@ def tag() -> str:
     """Names what makes facts: their version, this Python, and the code that extracts them."""
     code = blake2b(digest_size=5)
     here = Path(__file__).parent
-    for path in sorted([here / "facts.py", here / "text.py", here / "native.py", *here.glob("extract*/*.py"),
-                        *here.glob("extract*.py")]):  # fmt: skip
+    names = ("facts.py", "text.py", "source.py", "native.py")
+    for path in sorted([*(here / name for name in names), *here.glob("extract*/*.py"), *here.glob("extract*.py")]):
         with contextlib.suppress(OSError):
             code.update(path.read_bytes())
     return f"{VERSION}-py{sys.version_info[0]}{sys.version_info[1]}-{code.hexdigest()}"
@@ -159,24 +163,16 @@ def _keys(
             unknown.append(number)
     if len(unknown) < _THREADED:
         for number in unknown:
-            keys[number] = _key(paths[number])
+            keys[number] = key_of(paths[number])
         return keys
     with ThreadPoolExecutor(pool.cores()) as threads:
         for at, (number, key) in enumerate(
-            zip(unknown, threads.map(_key, [paths[each] for each in unknown], chunksize=64), strict=True)
+            zip(unknown, threads.map(key_of, [paths[each] for each in unknown], chunksize=64), strict=True)
         ):
             keys[number] = key
             if at % 1000 == 0:
                 progress("look at files", at, len(unknown))
     return keys
-
-
-def _key(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            return content_key(file.read())
-    except (OSError, ValueError):
-        return b""
 
 
 def _is_text(name: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from .config import Config, ConfigError, ScopeName, matches
 from .declared import declared
-from .extract import extract
-from .facts import FileFacts, Trouble
+from .facts import FileFacts
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
 from .project import File, Project
 from .proposals import proposed
 from .rule import Finding, Rule, Severity, table
 from .score import Score, score
+from .source import make
 from .walk import Tree, find
 
 if TYPE_CHECKING:
@@ -158,12 +159,7 @@ def read_all(tree: Tree, progress: Progress) -> Iterable[tuple[str, FileFacts]]:
 
 def read_one(path: Path) -> FileFacts:
     """The facts of one file; that it cannot be read is one of them."""
-    try:
-        return extract(path.read_bytes())
-    except OSError as error:
-        return FileFacts(
-            0, [], [], [], [], [], [], [], None, True, [], [Trouble(1, error.strerror or "unreadable")], "", []
-        )
+    return make(os.fspath(path))[1]
 
 
 def selected(config: Config) -> tuple[Rule, ...]:

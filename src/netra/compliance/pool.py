@@ -15,16 +15,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Final
 
 import msgspec
 
-from .extract import extract
-from .facts import FileFacts, Trouble
 from .pack import pack
-from .text import content_key
+from .source import make, nothing
 
 CHUNK_BYTES: Final = 384 * 1024
 """Of source, in one request."""
@@ -48,20 +45,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def nothing(why: str) -> FileFacts:
-    """The facts of a file that cannot be read."""
-    return FileFacts(0, [], [], [], [], [], [], [], None, True, [], [Trouble(1, why)], "", [])
-
-
-def make(path: str) -> tuple[bytes, FileFacts]:
-    """The key of a file's content, empty when it cannot be read, and its facts."""
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        return b"", nothing(getattr(error, "strerror", None) or "unreadable")
-    return content_key(data), extract(data)
 
 
 def run(paths: Sequence[str], sizes: Sequence[int], jobs: int, done: Callable[[int], None]) -> Iterator[Made]:

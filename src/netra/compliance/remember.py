@@ -21,6 +21,7 @@ import msgspec
 from .cache import ReadTree
 from .check import Report, placed
 from .config import Config
+from .declared import declared
 from .figures import Coverage, Figures, coverage, exposures
 from .project import Project
 from .rule import Finding, Rule
@@ -98,7 +99,11 @@ class _Later:
 def _name(read: ReadTree, config: Config, rules: Sequence[Rule]) -> str:
     digest = blake2b(_source(), digest_size=12)
     tree = read.tree
-    digest.update(repr((config, [rule.id for rule in rules], sorted(tree.others), tree.unreadable)).encode())
+    digest.update(
+        repr(
+            (config, [rule.id for rule in rules], sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))
+        ).encode()
+    )
     digest.update("\0".join(tree.python).encode("utf-8", "surrogatepass"))
     # Of a file that could not be read nothing is known; such a tree is judged anew.
     digest.update(b"".join(read.keys) if all(read.keys) else uuid4().bytes)

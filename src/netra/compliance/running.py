@@ -69,7 +69,7 @@ def place_of(request: Request) -> Target:
     """
     paths = [path.absolute() for path in request.paths]
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - that of pathlib raises where it may not look
             raise ConfigError(f"{path} does not exist.")
     root = find_root(paths[0] if paths else Path.cwd()).resolve()
     config = load(root)

@@ -7,6 +7,8 @@ are walked. Directories behind symbolic links are not entered, so that no loop i
 from __future__ import annotations
 
 import os
+import re
+import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +50,7 @@ def find_root(start: Path) -> Path:
     """The nearest directory, from `start` upwards, that has a `pyproject.toml`, `setup.py` or `.git`; else `start`."""
     start = start if start.is_dir() else start.parent
     for directory in (start, *start.parents):
-        if any((directory / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg", ".git")):
+        if any(_exists(directory / name) for name in ("pyproject.toml", "setup.py", "setup.cfg", ".git")):
             return directory
     return start
 
@@ -64,10 +66,10 @@ def find(root: Path, paths: Sequence[Path] = (), *, exclude: Iterable[str] = ())
     """
     root = root.resolve()
     wanted = [(root / path).resolve() for path in paths] or [root]
-    while (root / "__init__.py").exists() and root != root.parent:
+    while _exists(root / "__init__.py") and root != root.parent:
         root = root.parent  # inside a package, no module would have its name
     for path in wanted:
-        if not path.exists():
+        if not _exists(path):
             raise FileNotFoundError(path)
     unreadable: list[tuple[str, str]] = []
     excluded = _matcher(tuple(exclude))
@@ -88,7 +90,7 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
     if path.is_file():
         yield os.path.relpath(path, root).replace(os.sep, "/")
         return
-    listed = _git(path)
+    listed = _git(root, path, unreadable)
     if listed is None:
         yield from _walk(root, path, unreadable)
         return
@@ -102,12 +104,18 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
             continue
         if name.endswith(".py"):
             entry = root / full
-            if not entry.is_file() or (entry.is_symlink() and _is_inside(entry, root)):
+            try:
+                if not stat.S_ISREG(entry.stat().st_mode) or (entry.is_symlink() and _is_inside(entry, root)):
+                    continue
+            except PermissionError as error:
+                unreadable.append((full, error.strerror or str(error)))
                 continue
+            except (OSError, ValueError):
+                continue  # deleted, and git has not been told
         yield full
 
 
-def _git(directory: Path) -> list[str] | None:
+def _git(root: Path, directory: Path, unreadable: list[tuple[str, str]]) -> list[str] | None:
     command = [
         "git",
         "-C",
@@ -120,39 +128,59 @@ def _git(directory: Path) -> list[str] | None:
         "--deduplicate",
     ]
     try:
-        answer = subprocess.run(command, capture_output=True, check=False, timeout=GIT_SECONDS)
+        answer = subprocess.run(
+            command, capture_output=True, check=False, timeout=GIT_SECONDS, env={**os.environ, "LC_ALL": "C"}
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     if answer.returncode != 0:
         return None
+    for name, why in _CLOSED.findall(os.fsdecode(answer.stderr)):
+        unreadable.append((os.path.relpath(directory / name, root).replace(os.sep, "/"), why))
     listed = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
     return listed or None
 
 
-def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
-    def failed(error: OSError) -> None:
-        unreadable.append((os.path.relpath(error.filename or path, root), error.strerror or str(error)))
+_CLOSED = re.compile(r"could not open directory '(.*?)/?': (.*)")
+"""What git says of a directory that it may not enter."""
 
-    for directory, directories, files in os.walk(path, onerror=failed):
-        directories[:] = sorted(each for each in directories if not _skipped(directory, each))
+
+def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
+    rest = [os.fspath(path)]
+    while rest:
+        directory = rest.pop()
         prefix = os.path.relpath(directory, root).replace(os.sep, "/")
         prefix = "" if prefix == "." else f"{prefix}/"
-        for name in files:
-            if not name.endswith((".py", *_COMPILED)):
-                continue
-            entry = os.path.join(directory, name)  # noqa: PTH118 - hundreds of thousands of them
-            if os.path.islink(entry) and _is_inside(Path(entry), root):  # noqa: PTH114
-                continue
-            yield prefix + name
+        inner: list[str] = []
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        inner.append(entry.name)
+                    elif entry.name.endswith((".py", *_COMPILED)):
+                        if entry.is_symlink() and (_is_inside(Path(entry.path), root) or entry.is_dir()):
+                            continue
+                        if entry.is_file():
+                            yield prefix + entry.name
+                        elif entry.name.endswith(".py"):
+                            unreadable.append((prefix + entry.name, "not a regular file"))
+        except OSError as error:
+            unreadable.append((prefix.rstrip("/") or ".", error.strerror or str(error)))
+        rest.extend(f"{directory}/{each}" for each in sorted(inner, reverse=True) if not _skipped(directory, each))
 
 
 def _skipped(directory: str, name: str) -> bool:
     if name in NEVER or name.endswith((".egg-info", ".dist-info")):
         return True
-    path = Path(directory, name)
-    if (path / "pyvenv.cfg").is_file():
+    path = f"{directory}/{name}"
+    if _exists(f"{path}/pyvenv.cfg"):
         return True
-    return name in _BUILT and not (path / "__init__.py").exists()
+    return name in _BUILT and not _exists(f"{path}/__init__.py")
+
+
+def _exists(path: str | Path) -> bool:
+    """Whether there is something; what may not be looked at is not there."""
+    return os.path.exists(path)  # noqa: PTH110 - that of pathlib raises where it may not look
 
 
 def _is_inside(link: Path, root: Path) -> bool:
