@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,12 +82,13 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 @dataclass
 class Webhook:
-    """Takes POSTs over HTTP and keeps their JSON. `status` is what it answers."""
+    """Takes POSTs over HTTP and keeps their JSON. `status` is what it answers, after what happens `meanwhile`."""
 
     port: int = 0
     received: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
     asked: int = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -96,6 +97,8 @@ class Webhook:
         self.asked += 1
         if self.status == 200:
             self.received.append(msgspec.json.decode(body))
+        if self.meanwhile is not None:
+            await self.meanwhile()
         writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
