@@ -123,10 +123,12 @@ class Detector:
                 log.exception("detector_failed")
 
     async def _carry_out(self, verdicts: Sequence[Verdict]) -> None:
+        lost: list[Verdict] = []
         for verdict in verdicts:
             run_id = verdict.execution_id
-            if run_id not in self._tracked:
-                continue  # another engine's of this process
+            tracked = self._tracked.get(run_id)
+            if tracked is None or tracked.number != verdict.attempt:
+                continue  # another engine's of this process, or over since
             if run_id not in self._condemned:
                 self._condemned.add(run_id)
                 log.warning("run_condemned", run_id=run_id, status=verdict.status, reason=verdict.reason)
@@ -134,7 +136,17 @@ class Detector:
             if execution is not None:
                 execution.condemn(verdict.status, verdict.reason)
             elif not self._is_coming(run_id):
-                await self._lost(run_id, verdict.status, verdict.reason)
+                lost.append(verdict)
+        for verdict in lost:
+            await self._end_lost(verdict)
+
+    async def _end_lost(self, verdict: Verdict) -> None:
+        try:
+            await self._lost(verdict.execution_id, verdict.status, verdict.reason)
+        except Unavailable:
+            raise  # it is judged again, and so are the others
+        except Exception:  # others must not stay without an end because of this one
+            log.exception("lost_run_not_ended", run_id=verdict.execution_id)
 
     def _held_loop(self, run_id: str, where: str) -> None:
         execution = self._active.get(run_id)

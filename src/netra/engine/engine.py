@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -28,7 +28,7 @@ from netra.storage.tables import approvals, micros, runs
 
 from .approvals import ApprovalDesk
 from .detector import Detector
-from .durable import Durable
+from .durable import Durable, Progress
 from .ends import Ends
 from .execution import Execution, Left
 from .interface import EndedRun, OnEnded
@@ -95,21 +95,18 @@ class Engine:
         self._ownership = Ownership(settings.database, settings.data_dir)
         self._durable = Durable(settings.database, settings.data_dir, executor, self._work)
         self._desk = ApprovalDesk(log, clock)
-        self._threads = ToolThreads(settings.tool_workers)
-        self._breakers = breakers or Breakers()
         self._workshop = Workshop(
             settings,
             agents,
             database,
             log,
             self._durable,
-            self._threads,
+            ToolThreads(settings.tool_workers),
             ToolProcesses(settings.tool_processes, settings.tool_memory_mb),
-            self._breakers,
+            breakers or Breakers(),
             self._desk,
             clock,
         )
-        self._agents = agents
         self._worker = Worker(clock)
         self._ends = Ends(database, log, clock)
         self._active: dict[str, Execution] = {}
@@ -151,6 +148,7 @@ class Engine:
         self._draining = False
         await self._ownership.take()
         self._owner = True
+        self._workshop = replace(self._workshop, threads=ToolThreads(self._settings.tool_workers))
         try:
             self._worker = Worker(self._clock)
             await self._log.transact(self._worker.register)  # before any work is taken
@@ -212,7 +210,7 @@ class Engine:
                 await self._log.transact(self._worker.retire)
         await self._ownership.release()
         self._owner = False
-        self._threads.stop()
+        self._workshop.threads.stop()
         self._cancelled.clear()
         self._draining = self._leaving = False
 
@@ -351,7 +349,7 @@ class Engine:
             await self.cancel(run_id)
 
     def _greeting(self, agent: str) -> tuple[str, dict[str, float]]:
-        spec = self._agents.get(agent)
+        spec = self._workshop.agents.get(agent)
         limits = {"seconds": self._settings.run_seconds}
         if self._settings.run_cost_usd is not None:
             limits["cost_usd"] = self._settings.run_cost_usd
@@ -375,6 +373,7 @@ class Engine:
         except Exception:
             if self._claimed.pop(run_id, None) is not None:
                 self._detector.let_go(run_id)
+                self._cancelled.discard(run_id)
             self._ended.set()
             self._in_doubt = True  # the next sweep finds out what became of it
             log.exception("launch_failed", run_id=run_id)
@@ -394,6 +393,7 @@ class Engine:
                 self._beginning.discard(run_id)
                 self._ended.set()
             if attempt is None:
+                self._cancelled.discard(run_id)
                 return
             self._detector.track(attempt)
         if self._leaving:
@@ -538,13 +538,22 @@ class Engine:
         for run_id, progress in (await self._durable.progress(orphans)).items():
             if self._is_here(run_id):
                 continue
-            if progress == "unknown":
-                self._launch(run_id)
-            elif progress == "closed":
-                log.error("run_without_end", run_id=run_id)
-                await self._end_outside(run_id, "died", "The server lost this run's end.")
-            elif not fresh:  # at the start DBOS itself carries on what is open
-                await self._durable.resume(run_id)
+            try:
+                await self._bring_together(run_id, progress, fresh=fresh)
+            except Unavailable:
+                raise
+            except Exception:  # others must not stay without an end because of this one
+                self._in_doubt = True
+                log.exception("repair_failed", run_id=run_id)
+
+    async def _bring_together(self, run_id: str, progress: Progress, *, fresh: bool) -> None:
+        if progress == "unknown":
+            self._launch(run_id)
+        elif progress == "closed":
+            log.error("run_without_end", run_id=run_id)
+            await self._end_outside(run_id, "died", "The server lost this run's end.")
+        elif not fresh:  # at the start DBOS itself carries on what is open
+            await self._durable.resume(run_id)
 
     def _is_here(self, run_id: str) -> bool:
         return run_id in self._active or run_id in self._claimed or run_id in self._beginning

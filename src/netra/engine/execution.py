@@ -73,6 +73,7 @@ class Execution:
         self.error: str | None = None
         """Why it ended, once it has."""
         self._code: str | None = None
+        self._is_left = False
         self._admission: Admission | None = None
         self._workshop = workshop
         self._usage = UsageCounter()
@@ -101,7 +102,8 @@ class Execution:
         self._interrupt(AttemptOutcome("cancelled"))
 
     def leave(self) -> None:
-        """Stop without an end."""
+        """Stop without an end, unless it is being stored at this moment and the database takes it."""
+        self._is_left = True
         self._interrupt(Left())
 
     def condemn(self, status: RunStatus, reason: str) -> None:
@@ -276,8 +278,10 @@ class Execution:
             self.error, self._code = outcome.error.message, outcome.error.code
         how = End(attempt.run_id, outcome.status, attempt.number, completed, usage, left)
         try:
-            return await _patiently(lambda: self._workshop.log.transact(lambda tx: end(tx, how)))
-        except Fenced as error:
+            return await _patiently(
+                lambda: self._workshop.log.transact(lambda tx: end(tx, how)), give_up=lambda: self._is_left
+            )
+        except (Fenced, Unavailable) as error:
             raise Left from error
 
     def judge_agent(self, status: RunStatus | None) -> None:
@@ -366,10 +370,16 @@ class _Ended(Exception):
         self.outcome = outcome
 
 
-async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `work` while the database is away; the caller's deadline or the server's stop cancels it."""
+async def _patiently(work: Callable[[], Awaitable[T]], *, give_up: Callable[[], bool] = lambda: False) -> T:
+    """Repeat `work` while the database is away; the caller's deadline may cancel it.
+
+    Raises:
+        Unavailable: it is away still, and `give_up` says True.
+    """
     while True:
         try:
             return await work()
         except Unavailable:
+            if give_up():
+                raise
             await asyncio.sleep(RETRY_SECONDS)

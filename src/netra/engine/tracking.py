@@ -46,6 +46,11 @@ class Tracked:
                 attempt=attempt.number,
             )
 
+    @property
+    def number(self) -> int:
+        """Which attempt it is."""
+        return self._attempt.number
+
     def starting(self, alive: Callable[[], bool]) -> None:
         """The work begins; `alive` says whether the task that does it is there."""
         with self._told("start"):

@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from netra.clock import Clock
 from netra.config import Settings
-from netra.errors import NetraError, Unavailable
+from netra.errors import Unavailable
 from netra.events import Failure, RunStatus
 from netra.log import ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
@@ -85,6 +85,7 @@ class Watch:
         self._watched: dict[str, _Watched] = {}
         self._last_look: float | None = None
         self._away = False
+        self._complained: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every second until `stop` is set."""
@@ -111,9 +112,9 @@ class Watch:
         ended: list[EndedRun] = []
         for row in await self._read():
             if before.get(row.id) == _sign(row):
-                ended += await self._end(row, "died")
+                ended += await self._try_to_end(row, "died")
             elif row.id in before and self._is_overdue(row):
-                ended += await self._end(row, "timed_out")
+                ended += await self._try_to_end(row, "timed_out")
         return ended
 
     async def look(self) -> list[EndedRun]:
@@ -128,18 +129,19 @@ class Watch:
         try:
             rows = await self._read()
             self._watched = {row.id: self._see(row, now) for row in rows}
+            self._complained &= self._watched.keys()
             ended: list[EndedRun] = []
             for row in rows:
                 watched = self._watched[row.id]
                 if now - watched.since >= self._settings.run_orphan_seconds:
-                    ended += await self._end(row, "died")
+                    ended += await self._try_to_end(row, "died")
                 elif watched.overdue_since is not None and now - watched.overdue_since >= GRACE_SECONDS:
-                    ended += await self._end(row, "timed_out")
-        except NetraError as error:
+                    ended += await self._try_to_end(row, "timed_out")
+        except Unavailable as error:
             self._watched.clear()
             if not self._away:
                 self._told(f"The database cannot be reached: {error.message} Nothing is ended until it answers.")
-            self._away = isinstance(error, Unavailable)
+            self._away = True
             return []
         finally:
             self._last_look = self._clock.monotonic()
@@ -181,6 +183,19 @@ class Watch:
     def _is_overdue(self, row: Any) -> bool:
         """Whether a run has used its time, as its own server has noted. Waiting for a person takes none."""
         return not row.asked and row.worked_ms >= self._settings.run_seconds * 1000
+
+    async def _try_to_end(self, row: Any, status: RunStatus) -> list[EndedRun]:
+        """End a run. One that cannot be ended is logged and tried again; it must not keep others from their ends."""
+        try:
+            return await self._end(row, status)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if row.id not in self._complained:
+                self._complained.add(row.id)
+                log.exception("run_not_ended", run_id=row.id, status=status)
+                self._told(f"{row.id} cannot be ended: {type(error).__name__}. It is tried again.")
+            return []
 
     async def _end(self, row: Any, status: RunStatus) -> list[EndedRun]:
         """End a run, unless it has moved on meanwhile."""

@@ -221,8 +221,8 @@ class UserSessionTracker:
             Unavailable: the database cannot be reached.
         """
         await self.flush()
-        async with self._database.read() as connection:
-            return await connection.run_sync(read_summary, self._clock.now())
+        # In a thread: it goes through every user, for which the event loop has no time.
+        return await self._database.query(lambda connection: read_summary(connection, self._clock.now()))
 
     async def users(self, *, limit: int = 50, cursor: str | None = None) -> tuple[list[UserActivity], str | None]:
         """Users, the newest first, and the cursor of the next page.

@@ -10,6 +10,7 @@ import pytest
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
+from netra.executions import get_execution_tracker
 from support.engine import kinds, workbench
 from support.postgres import PostgresServer
 
@@ -68,3 +69,31 @@ async def test_a_run_survives_a_restart_of_postgresql(own_postgres: PostgresServ
     ]
     assert events[-1]["final_response"] == "attempt 1"
     assert [event["prev"] for event in events][1:] == [event["seq"] for event in events][:-1]
+
+
+async def test_a_run_that_ends_during_the_outage_lets_the_engine_stop_and_ends_once_later(
+    own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    ready, away = asyncio.Event(), asyncio.Event()
+
+    async def run(ctx: RunContext) -> str:
+        ready.set()
+        await away.wait()
+        return f"attempt {ctx.attempt}"
+
+    url, agents = own_postgres.create_database(), [AgentSpec("run", run)]
+    async with workbench(url, tmp_path, agents) as bench:
+        thread, run_id = await bench.send(agent="run")
+        await ready.wait()
+        await asyncio.to_thread(own_postgres.crash)
+        away.set()
+        async with asyncio.timeout(10):
+            while (found := get_execution_tracker().get_execution(run_id)) is None or found.phase != "finalising":
+                await asyncio.sleep(0.01)
+        bench.database.finish_within(0.5)
+        async with asyncio.timeout(20):
+            await bench.engine.stop()
+    await asyncio.to_thread(own_postgres.resume)
+    async with workbench(url, tmp_path, agents) as bench:
+        assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
+        assert kinds(await bench.events(thread)).count("agent_completed") == 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from openai import AsyncOpenAI
 from pydantic_ai import Agent, DeferredToolRequests, ModelRetry
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
@@ -19,6 +20,8 @@ from pydantic_ai.usage import RequestUsage
 
 from netra.agents import RunContext
 from netra.agents.spec import spec_of
+from netra.executions import BreakerRules, Breakers
+from support.alerting import ManualClock
 from support.engine import kinds, workbench
 from support.openai_server import openai_server
 
@@ -89,6 +92,29 @@ async def test_a_model_that_fails_ends_the_run_with_a_message_for_people(tmp_pat
     assert end["status"] == "failed"
     assert end["error"]["code"] == "agent_error"
     assert "The model could not answer" in end["error"]["message"]
+
+
+@pytest.mark.spec("breaker.states", "breaker.visible")
+async def test_a_model_server_that_fails_rests_and_is_tried_again(tmp_path: Path) -> None:
+    clock = ManualClock()
+    breakers = Breakers(BreakerRules(failures=3, open_seconds=30), clock)
+    async with openai_server([503, 503, 503, "Back again."]) as script:
+        client = AsyncOpenAI(base_url=script.base_url, api_key="none", max_retries=0)
+        model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(openai_client=client))
+        agents = [spec_of(Agent(model, name="remote"))]
+        async with workbench(url(tmp_path), tmp_path, agents, breakers=breakers) as bench:
+            for _ in range(3):
+                assert (await bench.ask("remote"))[0]["error"]["code"] == "agent_error"
+            refused, _ = await bench.ask("remote")
+            assert (refused["status"], refused["error"]["code"]) == ("failed", "circuit_open")
+            assert "The server '127.0.0.1' has failed repeatedly" in refused["error"]["message"]
+            assert "Try again in 30 seconds." in refused["error"]["message"]
+            assert len(script.requests) == 3, "a server that rests is not asked"
+            assert breakers.get("agent", "remote").state == "closed", "the agent is not to blame"
+            clock.advance(30)
+            assert (await bench.ask("remote"))[0]["final_response"] == "Back again."
+        await client.close()
+    assert breakers.get("host", "127.0.0.1").state == "half_open"
 
 
 async def test_after_a_restart_no_model_request_is_made_twice(tmp_path: Path) -> None:

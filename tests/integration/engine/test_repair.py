@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
 from netra.engine.durable import Progress
 from netra.engine.runs import Attempt
 from netra.errors import Unavailable
+from netra.storage.tables import runs
 from support.engine import workbench
 
 
@@ -142,3 +144,31 @@ async def test_an_engine_that_cannot_start_leaves_nothing_started(
             await bench.engine.start()
         async with workbench(url, tmp_path, [AgentSpec("answer", answer)]) as other:
             assert (await other.ask("answer"))[0]["status"] == "succeeded"
+
+
+async def test_an_engine_that_starts_again_has_threads_for_tools_again(tmp_path: Path) -> None:
+    async def threaded(ctx: RunContext) -> str:
+        return str(await ctx.tool(lambda: "from a thread"))
+
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("threaded", threaded)]) as bench:
+        assert (await bench.ask("threaded"))[0]["final_response"] == "from a thread"
+        await bench.engine.stop()
+        await bench.engine.start()
+        assert (await bench.ask("threaded"))[0]["final_response"] == "from a thread"
+
+
+async def test_a_run_that_cannot_be_ended_keeps_neither_the_engine_nor_other_runs(tmp_path: Path) -> None:
+    """The ends of two runs were lost, and the row of one of them is damaged."""
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("answer", answer)]) as bench:
+        damaged, whole = [await bench.send(agent="answer") for _ in range(2)]
+        for thread, run_id in (damaged, whole):
+            await bench.ended(thread, run_id)
+        await bench.engine.stop()
+        lost = update(runs).values(state="running", ended_at=None)
+        await bench.log.transact(lambda tx: tx.connection.execute(lost).rowcount)
+        broken = update(runs).where(runs.c.id == damaged[1]).values(started_at="not a time")
+        await bench.log.transact(lambda tx: tx.connection.execute(broken).rowcount)
+        await bench.engine.start()
+        assert (await bench.row(whole[1])).state == "died"
+        assert (await bench.row(damaged[1])).state == "running"
+        assert (await bench.ask("answer"))[0]["status"] == "succeeded"

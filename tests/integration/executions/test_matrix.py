@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,15 @@ def _pids_in(folder: Path) -> list[int]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return [int(pid) for pid in found[0].read_text().split()]
+
+
+def _until_noted(server: ServerProcess) -> None:
+    """Return when the server has written down how long its run has worked; it does every few seconds."""
+    deadline = time.monotonic() + 20
+    with closing(sqlite3.connect(server.data_dir / "netra.db")) as database:
+        while not database.execute("SELECT worked_ms > 1 FROM runs").fetchone()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 Start = Callable[..., ServerProcess]
@@ -207,13 +218,14 @@ def test_a_frozen_server_is_noticed_and_refused_when_it_thaws(
     scene = Scene(server)
     thread = scene.send("steps", f"3 {tmp_path}")
     idle = scene.send("waits_for_ever")
+    watching = watch(server, database)
     scene.until(thread, "tool_completed")
+    watching.wait_for("Watching")
     server.freeze()
     began = time.monotonic()
-    watching = watch(server, database)
     for run in scene.sent:
         watching.wait_for(f"Ended {run.run} as died")
-    assert time.monotonic() - began < 3 + 8, "the bound, and the start of a process"
+    assert time.monotonic() - began < 3 + 8, "the bound, and what a busy machine takes"
     (tmp_path / "2").touch()
     (tmp_path / "3").touch()
     server.thaw()
@@ -267,4 +279,23 @@ def test_a_killed_server_that_does_not_come_back_is_noticed(
     end = scene.end(thread, 10)
     assert (end["status"], end["error"]["code"]) == ("died", "died")
     assert scene.end(scene.send("returns_early"), 10)["status"] == "succeeded"
+    scene.judge()
+
+
+@pytest.mark.spec("death.other-process", "death.one-terminal-state")
+def test_a_run_whose_time_is_up_is_ended_by_another_process_when_its_server_lets_it_go_on(
+    start_server: Start, watch: Watching
+) -> None:
+    """The watch goes by a shorter limit than the server, as if the server did not see to its own."""
+    server = start_server(agents=AGENTS, environment=QUICK)
+    scene = Scene(server)
+    thread = scene.send("waits_for_ever")
+    scene.until(thread, "agent_thinking")
+    _until_noted(server)
+    once = watch(server, None, "--once", "--run-seconds", "0.001", seconds=60)
+    assert once.wait() == 0
+    assert f"Ended {scene.sent[0].run} as timed_out: A run may take 0.001 seconds." in once.output
+    end = scene.end(thread, 10)
+    assert (end["status"], end["error"]["code"]) == ("timed_out", "timed_out")
+    server.wait_for("run_ended_elsewhere", 10)
     scene.judge()

@@ -21,6 +21,7 @@ from netra.storage.tables import runs
 from support.accounts import register
 from support.engine import Workbench, workbench
 from support.server import ServerProcess
+from support.sockets import open_socket
 
 
 class Stage:
@@ -203,7 +204,7 @@ async def test_a_host_that_fails_rests_and_what_a_tool_says_of_its_input_does_no
 
 @pytest.mark.spec("breaker.states", "breaker.visible")
 async def test_messages_for_an_agent_that_fails_are_refused_at_once(start_server: object, tmp_path: Path) -> None:
-    environment = {"NETRA_BREAKER_FAILURES": "2", "NETRA_BREAKER_OPEN_SECONDS": "2"}
+    environment = {"NETRA_BREAKER_FAILURES": "2", "NETRA_BREAKER_OPEN_SECONDS": "4"}
     server: ServerProcess = start_server(  # type: ignore[operator]
         agents=["support.deaths:raises", "support.deaths:returns_early"], environment=environment
     )
@@ -231,14 +232,20 @@ async def test_messages_for_an_agent_that_fails_are_refused_at_once(start_server
         assert refused.status_code == 503
         problem = refused.json()
         assert problem["code"] == "circuit_open"
-        assert 0 < problem["retry_after_seconds"] <= 2
+        assert 0 < problem["retry_after_seconds"] <= 4
         assert int(refused.headers["Retry-After"]) >= 1
         assert "'raises'" in problem["detail"]
+        async with open_socket(account) as socket:
+            error = await socket.ask("user_message", id="four", content="four", agent="raises")
+        assert (error["type"], error["code"], error["id"]) == ("error", "circuit_open", "four")
+        assert 0 < error["retry_after_seconds"] <= 4
+        assert "'raises'" in error["message"]
+        assert "Try again in" in error["hint"]
         assert (await send("one")).status_code == 202, "what was accepted before is still answered the same"
         assert (await ended(await send("other", "returns_early")))["status"] == "succeeded"
         metrics = (await client.get("/metrics")).text
         assert 'netra_breaker_state{kind="agent",name="raises"} 2.0' in metrics
-        await asyncio.sleep(2.1)
-        trial = await send("four")
-        assert trial.status_code == 202, "half-open lets one through"
+        async with asyncio.timeout(10):
+            while (trial := await send("five")).status_code != 202:  # half-open lets one through
+                await asyncio.sleep(0.1)
         assert (await ended(trial))["status"] == "failed"

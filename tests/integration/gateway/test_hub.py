@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,17 @@ from support.accounts import Account, register
 from support.sockets import Reader, open_socket
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server in this process, and where it answers."""
+
+    netra: Netra
+    base_url: str
+
+
 @pytest.fixture
-async def netra(tmp_path: Path) -> AsyncIterator[Netra]:
-    """A server in this process, so that its parts can be watched and disturbed."""
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """A server whose parts can be watched and disturbed."""
     settings = Settings(
         data_dir=tmp_path / "data",
         port=0,
@@ -36,15 +45,19 @@ async def netra(tmp_path: Path) -> AsyncIterator[Netra]:
     server = Server(netra.asgi, settings, on_ready=ports.put_nowait, on_drain=netra.drain)
     serving = asyncio.create_task(server._serve())  # without uvicorn's signal handlers, which are pytest's here
     port = await asyncio.wait_for(ports.get(), 60)
-    netra.port = port  # type: ignore[attr-defined]
-    yield netra
+    yield Served(netra, f"http://127.0.0.1:{port}")
     server.should_exit = True
     await serving
 
 
 @pytest.fixture
-async def ann(netra: Netra) -> Account:
-    return await asyncio.to_thread(register, f"http://127.0.0.1:{netra.port}")  # type: ignore[attr-defined]
+def netra(served: Served) -> Netra:
+    return served.netra
+
+
+@pytest.fixture
+async def ann(served: Served) -> Account:
+    return await asyncio.to_thread(register, served.base_url)
 
 
 async def send(account: Account, content: str, thread_id: str | None = None) -> dict[str, str]:
