@@ -11,6 +11,8 @@ _TRANSPARENT = frozenset(
     ("Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "Mapped")
 )
 _LITERAL_CHARS = 60
+_ANNOTATION_CHARS = 1000
+"""Of an annotation in quotes; nobody has written a longer one by hand."""
 
 
 def dotted(node: ast.expr) -> str:
@@ -38,7 +40,7 @@ def annotation_of(node: ast.expr | None) -> str:
     if node is None:
         return ""
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, str):
+        if isinstance(node.value, str) and len(node.value) <= _ANNOTATION_CHARS:
             try:
                 return annotation_of(ast.parse(node.value.strip(), mode="eval").body)
             except (SyntaxError, ValueError):
