@@ -15,13 +15,17 @@ from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Call, Function
-from netra.compliance.naming import is_foreign
+from netra.compliance.naming import is_foreign, words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
 
 _NAMES = ("get_", "create_", "make_", "build_", "shared_", "default_", "current_", "the_")
 _ABOUT_TESTS = ("test", "mock", "fake", "reset")
+_APART = frozenset(
+    {"temp", "tmp", "temporary", "scratch", "local", "isolated", "fresh", "new", "other", "empty", "copy"}
+)
+"""Words of names for an object that is meant to be one of its own."""
 Key = tuple[str, int]
 """Of a class: its file and its row there."""
 
@@ -171,9 +175,21 @@ def _goes_around(each: Made, factory: Factory) -> bool:
         return False
     if each.call.function == MODULE:
         return True
+    if _is_apart(each):
+        return False
     row = each.file.facts.functions[each.call.function]
     name = row.name.lstrip("_")
     return not row.caches and not name.startswith(("create_", "make_", "build_", *_ABOUT_TESTS))
+
+
+def _is_apart(each: Made) -> bool:
+    """Whether the name it is given says that it is to be another object."""
+    source = f"call:{each.call.name}"
+    return any(
+        not _APART.isdisjoint(words(row.receiver))
+        for row in each.file.facts.reads
+        if row.function == each.call.function and row.source == source
+    )
 
 
 def _users(project: Project, names: set[str]) -> dict[str, set[str]]:
@@ -225,8 +241,11 @@ def _twin(group: list[Factory]) -> Iterator[Finding]:
     by_name: dict[str, list[Factory]] = defaultdict(list)
     for each in group:
         by_name[each.row.name].append(each)
-    for name, same in by_name.items():
-        if len({each.file.path for each in same}) > 1:
+    for name, every in by_name.items():
+        # Without a parameter and with arguments it makes the object of its own module.
+        same = [each for each in every if each.plain or each.row.parameters]
+        alike = len({tuple(parameter for parameter, _, _ in each.row.parameters) for each in same}) == 1
+        if alike and len({each.file.path for each in same}) > 1:
             where = ", ".join(f"`{each.file.module}`" for each in same)
             class_ = same[0].class_.class_.name
             yield _pair(same, f"`{name}` makes `{class_}` in {len(same)} modules: {where}.")
@@ -257,6 +276,7 @@ RULES = (
         Severity.ERROR,
         "An object is made directly although its class has a factory.",
         _bypassed,
+        fix="auto",
         exposure="calls",
     ),
     Rule(

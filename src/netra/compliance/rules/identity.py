@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Class, How
 from netra.compliance.importers import ClassKey, ClassUse, uses
-from netra.compliance.naming import is_foreign, version, without_variant, words
+from netra.compliance.naming import VARIANTS, is_foreign, version, without_variant, words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
@@ -29,6 +29,8 @@ _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | Ho
 _OF_THE_PAST = frozenset(
     {"compat", "compatibility", "compatible", "legacy", "deprecated", "backward", "backwards", "alias"}
 )
+_ABSTRACT = frozenset({"base", "bases", "abstract", "interface", "interfaces", "abc", "generic", "mixins", "protocol"})
+"""Names of modules whose classes are there to be inherited from."""
 _PARAMETERS = tuple(
     f"def __init__(self, *args{kind}, **kwargs{kind}){returns}:"
     for kind in ("", ": Any", ": object", ": t.Any", ": typing.Any")
@@ -90,9 +92,13 @@ def _stand_ins(project: Project, file: File) -> Iterator[StandIn]:
         found = StandIn(Symbol("class", file, index, how=row.how, line=row.line), base)
         if not (found.has_its_name or _is_for_the_past(row.name, file)):
             continue
-        if version(file.path) != version(base.file.path) and found.has_its_name:
+        if found.has_its_name and _edition(file) != _edition(base.file):
             continue
         if without_variant(file.path) == without_variant(base.file.path) or _is_exception(project, base):
+            continue
+        if not VARIANTS.isdisjoint(words(file.module.rpartition(".")[2])) and not _is_for_the_past(row.name, file):
+            continue
+        if base.file.module.rpartition(".")[2].strip("_") in _ABSTRACT:
             continue
         yield found
 
@@ -114,6 +120,11 @@ def _adds_nothing(row: Class) -> bool:
         f"{base}.__init__(self, *args, **kwargs)",
     )
     return any(row.digest == digest([head, first, second]) for first, second in product(_PARAMETERS, calls))
+
+
+def _edition(file: File) -> tuple[str, ...]:
+    """Which version of an interface a module belongs to: one that is called old is of none."""
+    return tuple(each for each in version(file.path) if any(character.isdigit() for character in each))
 
 
 def _is_for_the_past(name: str, file: File) -> bool:
@@ -311,6 +322,7 @@ RULES = (
         Severity.ERROR,
         "One name is one class by one import path and another class by another.",
         identity_splits,
+        fix="auto",
         exposure="classes",
     ),
     Rule(
@@ -319,6 +331,7 @@ RULES = (
         Severity.WARNING,
         "An empty subclass stands where an alias is meant.",
         subclasses_instead_of_aliases,
+        fix="auto",
         exposure="classes",
     ),
     Rule(

@@ -19,6 +19,8 @@ from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
 
 MANY = 3
+_OF_TYPES = ("Type", "Types", "Like", "Cls", "Class", "T")
+"""Ends of names that are given to types in annotations."""
 _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
 
 
@@ -63,7 +65,7 @@ def _aliases(project: Project) -> dict[ClassKey, list[_Alias]]:
 
 def _is_class_name(name: str) -> bool:
     """Whether a public name is written like that of a class: others are settings that hold one."""
-    return name[:1].isupper() and not name.isupper() and "_" not in name
+    return name[:1].isupper() and not name.isupper() and "_" not in name and not name.endswith(_OF_TYPES)
 
 
 def _says_something_else(alias: str, name: str) -> bool:

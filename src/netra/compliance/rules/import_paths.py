@@ -141,6 +141,7 @@ RULES = (
         Severity.INFO,
         "One class is imported by several paths.",
         many_paths,
+        fix="auto",
         exposure="classes",
     ),
     Rule(
@@ -149,6 +150,7 @@ RULES = (
         Severity.INFO,
         "A module only passes on what other modules define.",
         shims,
+        fix="auto",
         exposure="modules",
     ),
 )

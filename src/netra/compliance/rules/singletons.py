@@ -150,7 +150,9 @@ def _is_for_a_caller(write: Write) -> bool:
         return False
     if method == f"set_{attribute.lstrip('_')}" or method == attribute:
         return bool(_USER.match(key))  # a setter, which whoever sets the program up calls
-    return how == "set" or any(_ID.search(each) or _USER.match(each) for each in key.split(","))
+    if how == "set":
+        return name[0] not in ("set", "update") or bool(_USER.match(key))
+    return any(_ID.search(each) or _USER.match(each) for each in key.split(","))
 
 
 def _is_the_only_one(project: Project, symbol: Symbol, file: File, name: str) -> bool:

@@ -208,3 +208,40 @@ def test_the_fingerprint_of_another_family_is_another(tmp_path: Path) -> None:
     before = one(check(tmp_path / "a", TWINS, ONLY), "SSOT101").fingerprint
     renamed = {name: text.replace("SessionMetrics", "PoolMetrics") for name, text in TWINS.items()}
     assert one(check(tmp_path / "b", renamed, ONLY), "SSOT101").fingerprint != before
+
+
+A = """
+class SessionMetrics:
+    last_activity_at: float
+    query_count: int
+    error_count: int
+"""
+B = """
+class SessionMetrics:
+    last_activity: float
+    operations_count: int
+    errors: int
+"""
+
+
+def test_the_two_session_metrics_are_one_finding_with_their_members_importers_and_the_one_to_keep(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "app/__init__.py": "",
+        "app/a.py": A,
+        "app/b.py": B,
+        "app/one.py": "from app.a import SessionMetrics\n",
+        "app/two.py": "from app.a import SessionMetrics\n",
+        "app/three.py": "from app.b import SessionMetrics\n",
+    }
+    finding = one(check(tmp_path, files, ONLY), "SSOT101")
+    assert finding.severity is Severity.ERROR
+    assert finding.canonical == "app/a.py"
+    assert finding.details[0].endswith("(canonical candidate): used by 2 files (app/one.py, app/two.py)")
+    assert finding.details[1].endswith("used by 1 file (app/three.py)")
+    members = {line.split()[0] for line in finding.details[3:] if "field" in line}
+    assert members == {
+        "error_count", "errors", "last_activity", "last_activity_at", "operations_count", "query_count",
+    }  # fmt: skip
+    assert finding.details[-1] == "0 of 6 members are the same"
