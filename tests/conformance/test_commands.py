@@ -23,6 +23,10 @@ COMMANDS = {
         "python -c \"from netra_backend.app.monitoring.alert_manager import alert_manager; print('Alert manager OK')\"",
         "Alert manager OK\n",
     ),
+    "launcher-config": (
+        "python -c \"from dev_launcher.launcher import LauncherConfig; print('Dev launcher OK')\"",
+        "Dev launcher OK\n",
+    ),
     "get-session": (
         "python -c \"from netra_backend.app.db.session import get_session; print('DB session OK')\"",
         "DB session OK\n",
@@ -30,7 +34,9 @@ COMMANDS = {
 }
 
 
-@pytest.mark.spec("commands.message-router", "commands.alert-manager", "commands.get-session")
+@pytest.mark.spec(
+    "commands.message-router", "commands.alert-manager", "commands.launcher-config", "commands.get-session"
+)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_prints_what_the_specification_says_and_nothing_else(name: str) -> None:
     command, expected = COMMANDS[name]

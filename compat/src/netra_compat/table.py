@@ -72,6 +72,18 @@ MODULES: dict[str, Names] = {
     "netra_backend.app.monitoring.alert_manager_compact": _at(
         "netra.monitoring.alerts", "alert_manager", CompactAlertManager="AlertManager"
     ),
+    # Development launcher
+    "dev_launcher.cache_entry": _at("netra.launcher.cache", "CacheEntry"),
+    "dev_launcher.cache_manager": _at("netra.launcher.cache", CacheManager="ContentCache"),
+    "dev_launcher.cache_warmer": _at("netra.launcher.cache", "CacheWarmer"),
+    "dev_launcher.launcher": _at("netra.launcher.config", "LauncherConfig")
+    | _at("netra.launcher.launcher", DevLauncher="Launcher"),
+    "dev_launcher.log_buffer": _at("netra.launcher.logs", "LogBuffer"),
+    "dev_launcher.log_filter": _at("netra.launcher.logs", "LogFilter"),
+    "dev_launcher.log_streamer": _at("netra.launcher.logs", "LogStreamer"),
+    "dev_launcher.process_manager": _at("netra.launcher.processes", "ProcessManager"),
+    "dev_launcher.race_condition_manager": _at("netra.launcher.locks", RaceConditionManager="NamedLocks"),
+    "dev_launcher.windows_process_manager": _at("netra.launcher.windows", "WindowsProcessManager"),
     # Tests: the helpers of a checkout
     "test_framework.fixtures.lightweight_services": _at(
         "support.lightweight", LightweightServicesFixture="LightweightServices"

@@ -26,7 +26,7 @@ KEPT = 50
 """Lines of a child that are kept for the moment it dies."""
 LINE_CHARS = 4000
 """Longest line that is shown; the rest of it is cut off."""
-_QUEUED = 5000
+_QUEUED = 2000
 _LEFT_OUT = ("timestamp", "level", "event", "logger", "request_id", "traceback", "error")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -34,6 +34,10 @@ _LEVEL_WORD = re.compile(
     r"^.{0,60}?\b(?:(?P<debug>DEBUG|DBG|TRC)|(?P<info>INFO|INF|LOG|NOTICE)|(?P<warning>WARN|WARNING|WRN)"
     r"|(?P<error>ERROR|ERR|FATAL|FTL|PANIC|CRITICAL))\b"
 )
+_STAMP = re.compile(
+    r"^(?:\[\d+\] )?\d{4}[-/]\d\d[-/]\d\d[ T](?P<at>\d\d:\d\d:\d\d)[\d.,]*(?:Z| [A-Z]{3,4})?(?: \[\d+\])?[ \t]+"
+)
+"""When and who, at the head of a line, as PostgreSQL and NATS write it; lines are folded without."""
 _FAILURE = re.compile(r"^(?:[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b|netra: )")
 _ALWAYS = "/setup#token="
 """The one line nobody may miss: the link that creates the first administrator."""
@@ -73,8 +77,12 @@ class LineReader:
             return []
         if text.startswith("{") and (record := _record(text)) is not None:
             return self._structured(record)
+        stamp = _STAMP.match(text)
+        at, text = (stamp["at"], text[stamp.end() :]) if stamp else ("", text)
+        if not text.strip():
+            return []
         self._level = self._plain_level(text)
-        return [LogLine(self.source, self._level, text[:LINE_CHARS])]
+        return [LogLine(self.source, self._level, text[:LINE_CHARS], at)]
 
     def _structured(self, record: dict[str, Any]) -> list[LogLine]:
         level = _level(str(record.get("level", "info")))
@@ -253,7 +261,7 @@ class LogStreamer:
         """Show what is left."""
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=1)
-        self._printer.join(1)
+        self._printer.join(3)
 
     def _read(self, source: str, output: IO[bytes]) -> None:
         reader = LineReader(source)
@@ -272,14 +280,15 @@ class LogStreamer:
                 continue
             if item is None:
                 self._show(folding.rest())
-                return
-            if isinstance(item, Text):
+            elif isinstance(item, Text):
                 self._put(item)
             else:
                 self._show(folding.feed(item, self._clock()))
             if self._left_out and self._queue.empty():
                 left_out, self._left_out = self._left_out, 0
                 self._put(Text(f"          │ {left_out} lines left out: the terminal was too slow", "yellow"))
+            if item is None:
+                return
 
     def _show(self, lines: Iterable[LogLine]) -> None:
         for line in lines:

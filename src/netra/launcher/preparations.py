@@ -122,6 +122,7 @@ class Steps:
                     raise Interrupted("Stopped while preparing.") from None
         self._manager.bury(process)
         reader.join(1)
+        process.popen.stdout.close()
         text = b"".join(printed).decode(errors="replace")
         if code:
             last = "\n".join(f"  {line}" for line in text.strip().splitlines()[-15:])

@@ -120,12 +120,11 @@ class ProcessManager:
     def inspect(self, process: RunningProcess) -> ProcessState:
         """What can be seen of it now."""
         code = process.popen.poll()
-        tree = [] if code is not None else descendants(process.pid)
-        memory = 0
-        for member in (tree and [psutil.Process(process.pid), *tree]) or []:
-            with suppress(psutil.Error):
-                memory += member.memory_info().rss
-        return ProcessState(process.pid, code is None, code, tuple(child.pid for child in tree), memory)
+        if code is not None:
+            return ProcessState(process.pid, False, code, (), 0)
+        tree = descendants(process.pid)
+        memory = _memory(process.pid) + sum(_memory(child.pid) for child in tree)
+        return ProcessState(process.pid, True, None, tuple(child.pid for child in tree), memory)
 
     def ask(self, process: RunningProcess) -> None:
         """Tell it to stop, in the way it can react to. Its own children are its business."""
@@ -222,3 +221,10 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float = 2.0) -> None:
             process.kill()
             ended.append(process)
     psutil.wait_procs(ended, timeout=seconds)
+
+
+def _memory(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

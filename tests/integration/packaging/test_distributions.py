@@ -118,7 +118,7 @@ def test_the_old_import_paths_are_a_distribution_of_their_own(clone: Path, tmp_p
     )
     (built,) = tmp_path.glob("*.whl")
     packages = {name.split("/")[0] for name in names(built) if name.endswith(".py")}
-    assert packages == {"netra_compat", "netra_backend", "shared"}
+    assert packages == {"dev_launcher", "netra_compat", "netra_backend", "shared"}
     assert "netra_compat-0.1.0.dist-info/licenses/LICENSE" in names(built)
     assert (clone / "compat" / "LICENSE").read_text() == (clone / "LICENSE").read_text()
 
