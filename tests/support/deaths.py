@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import httpx
+
 from netra import RunContext, agent, tool
 from netra.agents.tools import ToolDied
 
@@ -136,6 +138,15 @@ def add(a: int, b: int, *, loud: bool = False) -> dict[str, object]:
 def complain(what: str) -> None:
     """Raise what a tool may raise."""
     raise {"value": ValueError, "key": KeyError}[what](what)
+
+
+@tool(process=True, host="reports.example.com")
+def ask_in_vain(what: str) -> None:
+    """Ask a host that is down, or that knows nothing of it."""
+    request = httpx.Request("GET", "https://reports.example.com")
+    if what == "down":
+        raise httpx.ConnectError("refused", request=request)
+    raise httpx.HTTPStatusError("404", request=request, response=httpx.Response(404, request=request))
 
 
 @agent

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from typing import Any
 
 from netra.agents.context import BudgetExceeded
 from netra.agents.results import storable
 from netra.agents.tools import ToolDied, ToolOutOfMemory, ToolTimedOut
 from netra.errors import AgentError, CircuitOpen, NetraError
 
+from .hosts import speaks_of_host
+
 MOST_CHARS = 2000
 _OURS: dict[str, type[AgentError]] = {
     kind.__name__: kind for kind in (BudgetExceeded, ToolDied, ToolOutOfMemory, ToolTimedOut)
 }
-_CLIENTS = frozenset({"httpx", "httpcore", "aiohttp", "urllib3", "requests", "openai", "anthropic"})
-"""Libraries whose errors without a status come from the network."""
 
 
 def failure_of(error: Exception) -> dict[str, str]:
@@ -29,23 +30,13 @@ def failure_of(error: Exception) -> dict[str, str]:
 
 
 def host_failed(error: BaseException) -> bool:
-    """Whether an exception says that a host could not be reached, gave no answer in time, or failed (5xx)."""
+    """Whether an exception, raised here or in a tool's own process, speaks against the host that was asked."""
     if isinstance(error, NetraError):
-        return isinstance(error, ToolTimedOut)
-    response = getattr(error, "response", None)
-    for status in (
-        getattr(response, "status_code", None),
-        getattr(error, "status_code", None),
-        getattr(error, "status", None),
-    ):
-        if isinstance(status, int):
-            return status >= 500
-    if isinstance(error, OSError | EOFError):
-        return True
-    return type(error).__module__.partition(".")[0] in _CLIENTS or type(error).__name__ == "ModelAPIError"
+        return isinstance(error, ToolTimedOut) or error.details.get("host_failed") is True
+    return speaks_of_host(error)
 
 
-def rebuilt(failure: Mapping[str, str]) -> Exception:
+def rebuilt(failure: Mapping[str, Any]) -> Exception:
     """The recorded failure as the exception it was, so that an agent's `except` works the same after a crash."""
     if failure["type"] == CircuitOpen.__name__:
         return CircuitOpen(failure["message"], retry_after=1.0)
@@ -55,4 +46,4 @@ def rebuilt(failure: Mapping[str, str]) -> Exception:
             return kind(failure["message"])
         except TypeError:
             pass  # one that takes more than a message
-    return AgentError(failure["message"], type=failure["type"])
+    return AgentError(failure["message"], type=failure["type"], host_failed=failure.get("host_failed") is True)

@@ -16,6 +16,8 @@ import signal
 import sys
 from typing import Any
 
+from .hosts import speaks_of_host
+
 _PR_SET_PDEATHSIG = 1
 NO_MEMORY = b'{"e": {"type": "MemoryError", "code": "out_of_memory", "message": ""}}'
 
@@ -54,6 +56,7 @@ def _failure(error: BaseException) -> bytes:
                 "type": type(error).__name__,
                 "code": error.code if known else "tool_failed",  # type: ignore[attr-defined]
                 "message": message if known else str(error) or type(error).__name__,
+                "host_failed": not known and speaks_of_host(error),
             }
         }
     ).encode()

@@ -13,6 +13,7 @@ import pytest
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
 from netra.agents.tools import ToolDied, ToolOutOfMemory, ToolTimedOut
+from netra.executions import BreakerRules, Breakers
 from support import deaths
 from support.engine import Workbench, workbench
 
@@ -154,3 +155,24 @@ async def test_a_function_that_cannot_be_found_from_a_process_is_refused_at_once
     assert end["final_response"] == "none ran"
     assert len(refused) == 3
     assert all("top of a module" in each for each in refused)
+
+
+@pytest.mark.spec("breaker.states")
+async def test_a_host_that_fails_a_tool_in_a_process_rests_too(tmp_path: Path) -> None:
+    """The library's exception stays in the tool's process; what it says of the host does not."""
+
+    async def asking(ctx: RunContext) -> str:
+        seen: list[str] = []
+        for what in ("missing", "down", "down", "down"):
+            try:
+                await ctx.tool(deaths.ask_in_vain, what)
+            except Exception as error:  # noqa: BLE001 - all are looked at
+                seen.append(type(error).__name__)
+        return " ".join(seen)
+
+    breakers = Breakers(BreakerRules(failures=2, share=0.5))
+    url, specs = f"sqlite:///{tmp_path / 'n.db'}", [AgentSpec("asking", asking)]
+    async with workbench(url, tmp_path, specs, breakers=breakers) as bench:
+        end, _ = await bench.ask("asking")
+    assert end["final_response"] == "AgentError AgentError AgentError CircuitOpen", end
+    assert breakers.get("host", "reports.example.com").state == "open"
