@@ -67,6 +67,7 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
     """What can be applied to the code of an outcome at once."""
     root, files = outcome.report.root, outcome.report.project.by_path
     made = FixPlan()
+    needs = _Needs(outcome.report.project)
     sources: dict[str, _Source | str] = {}
     taken: dict[str, list[Edit]] = defaultdict(list)
     accepted: list[tuple[Finding, Fix]] = []
@@ -76,7 +77,7 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
             continue
         for path in {edit.path for edit in fix.edits} - sources.keys():
             sources[path] = _read(root, path, files.get(path))
-        if reason := _circle(outcome.report.project, fix):
+        if reason := needs.circle(fix):
             made.refused.append(Refused(finding, reason))
             continue
         for part in (replace(fix, edits=(edit,)) for edit in fix.edits) if fix.apart else (fix,):
@@ -164,34 +165,48 @@ def _where(line: str, text: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def _circle(project: Project, fix: Fix) -> str:
-    """Whether a fix makes a file import another that needs it already, and that it did not need before."""
-    for importer, imported in fix.imports:
-        goal, start = project.by_path.get(importer), project.by_path.get(imported)
-        if goal is None or start is None:
-            continue
-        if goal in _reached(project, start) and start not in _reached(project, goal):
-            return f"{start.module} imports {goal.module}: it would close a circle"
-    return ""
+class _Needs:
+    """What files import at import time, looked up once."""
 
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._links: dict[File, set[File]] = {}
+        self._reached: dict[File, set[File]] = {}
 
-def _reached(project: Project, start: File) -> set[File]:
-    """The files that are imported when a file is; itself only when it is in a circle."""
-    found: set[File] = set()
-    left = [start]
-    while left:
-        file = left.pop()
-        for row in file.facts.imports:
-            if row.function != MODULE or row.how & How.TYPE_CHECKING:
+    def circle(self, fix: Fix) -> str:
+        """Why a fix would close a circle: it makes a file import another that needs it, and that it did not need."""
+        for importer, imported in fix.imports:
+            goal, start = self._project.by_path.get(importer), self._project.by_path.get(imported)
+            if goal is None or start is None:
                 continue
-            symbols = [project.module(file, row.module, row.level)]
-            if row.name not in ("", "*"):
-                symbols.append(project.imported(file, row).symbol)
-            for symbol in symbols:
-                if symbol.kind == "module" and symbol.file is not None and symbol.file not in found:
-                    found.add(symbol.file)
-                    left.append(symbol.file)
-    return found
+            if goal in self._reach(start) and start not in self._reach(goal):
+                return f"{start.module} imports {goal.module}: it would close a circle"
+        return ""
+
+    def _reach(self, start: File) -> set[File]:
+        """The files that are imported when a file is; itself only when it is in a circle."""
+        known = self._reached.get(start)
+        if known is None:
+            known = self._reached[start] = set()
+            left = [start]
+            while left:
+                more = self._direct(left.pop()) - known
+                known |= more
+                left += more
+        return known
+
+    def _direct(self, file: File) -> set[File]:
+        found = self._links.get(file)
+        if found is None:
+            found = self._links[file] = set()
+            for row in file.facts.imports:
+                if row.function != MODULE or row.how & How.TYPE_CHECKING:
+                    continue
+                symbols = [self._project.module(file, row.module, row.level)]
+                if row.name not in ("", "*"):
+                    symbols.append(self._project.imported(file, row).symbol)
+                found |= {each.file for each in symbols if each.kind == "module" and each.file is not None}
+        return found
 
 
 def _largest(
