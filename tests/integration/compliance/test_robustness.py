@@ -177,10 +177,10 @@ DEEP = {
 
 @pytest.mark.parametrize("code", DEEP.values(), ids=DEEP)
 def test_deep_nesting_costs_its_statement_at_most(code: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     facts = extract(BEFORE + code + AFTER)
     assert [facts.classes[0].name, facts.classes[-1].name] == ["Before", "After"]
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_long_chains_of_branches_are_read_to_their_end() -> None:
@@ -197,18 +197,18 @@ def test_what_is_read_of_deep_nesting_does_not_depend_on_who_asks() -> None:
 
 
 def test_a_broken_file_of_many_statements_takes_no_time_to_speak_of() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     facts = extract(b"print 'x'\n" + b"".join(b"x%d = %d\n" % (i, i) for i in range(30_000)))
     assert len(facts.assignments) == 30_000
     assert facts.assignments[-1].line == 30_001
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_file_of_which_each_statement_is_broken_takes_no_time_to_speak_of() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for line in (b"print 'x %d'\n", b"@x y %d\n", b"x = (%d\n", b'x%d = """\n'):
         extract(b"".join(line % number for number in range(5000)))
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_generated_file_of_50_megabytes_is_counted_in_little_time_and_memory(tmp_path: Path) -> None:
@@ -221,9 +221,9 @@ def test_a_generated_file_of_50_megabytes_is_counted_in_little_time_and_memory(t
         "from pathlib import Path\n"
         "from netra.compliance.running import Request, check\n"
         "check(Request((Path(sys.argv[2]),)))\n"
-        "before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()\n"
+        "before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()\n"
         "outcome = check(Request((Path(sys.argv[1]),)))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - began)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - began)\n"
         "print(*(each.message for each in outcome.report.findings if each.rule == 'SSOT901'))\n"
     )
     small = tmp_path / "small"
@@ -455,11 +455,11 @@ def test_twenty_thousand_files_are_found_read_and_checked(tmp_path: Path) -> Non
         (tmp_path / f"p{directory}").mkdir()
         for number in range(200):
             (tmp_path / f"p{directory}/m{number}.py").touch()
-    began = time.perf_counter()
+    began = time.process_time()
     outcome = check(Request((tmp_path,)))
     assert len(outcome.report.tree.python) == 20_000
     assert outcome.code == 0
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_a_tree_deeper_than_paths_may_be_long_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
