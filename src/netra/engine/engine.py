@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from netra.agents.spec import AgentSpec
 from netra.clock import Clock
@@ -24,7 +23,7 @@ from netra.executions import AgentExecutionTracker, Breakers, get_execution_trac
 from netra.log import ThreadLog, Transaction
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
-from netra.storage.tables import approvals, micros, runs
+from netra.storage.tables import runs
 
 from .approvals import ApprovalDesk
 from .detector import Detector
@@ -33,8 +32,9 @@ from .ends import Ends
 from .execution import Execution, Left
 from .interface import EndedRun, OnEnded
 from .ownership import Ownership
-from .retention import forget_runs, forget_workers
+from .retention import Tidier
 from .runs import Attempt, Claimed, Note, begin_again, claim, hand_over, is_queued, note
+from .sweep import look
 from .tool_processes import ToolProcesses
 from .tool_threads import ToolThreads
 from .workers import Worker
@@ -43,23 +43,11 @@ from .workshop import Workshop
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
-TIDY_SECONDS = 60.0
 NOTE_SECONDS = 5.0
 """How often is written down what running runs have taken of their limits; a crash loses as much of it at most."""
 RETRY_SECONDS = 0.5
 RETIRE_SECONDS = 2.0
 """How long a stopping server tries to say so in its worker's row."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sweep:
-    """What the rows say that calls may have missed."""
-
-    claimed: Claimed
-    unwanted: tuple[str, ...]
-    decided: tuple[str, ...]
-    lost: tuple[str, ...]
-    queued: int
 
 
 class Engine:
@@ -122,11 +110,11 @@ class Engine:
             lost=self._end_outside,
             each_time=self._beat_while_draining,
         )
+        self._tidier = Tidier(log, self._durable, clock, keep_days=settings.run_retention_days)
         self._launches: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._scheduler: asyncio.Task[None] | None = None
-        self._tidier: asyncio.Task[None] | None = None
         self._draining = False
         self._leaving = False
         self._waiting = False
@@ -158,18 +146,17 @@ class Engine:
             await self._leave()
             raise
         self._scheduler = asyncio.create_task(self._schedule(), name="engine scheduler")
-        self._tidier = asyncio.create_task(self._tidy(), name="engine tidier")
+        self._tidier.start()
         self._detector.start()
 
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
         self._draining = True
-        tasks = [task for task in (self._scheduler, self._tidier) if task is not None]
-        self._scheduler = self._tidier = None
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            scheduler.cancel()
+            await asyncio.wait([scheduler])
+        await self._tidier.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._active or self._claimed or self._beginning:
@@ -300,43 +287,22 @@ class Engine:
             except BaseException:
                 self._in_doubt = True
                 raise
-        waiting = self._desk.waiting
         notes: list[Note] = []
         if (now := self._clock.monotonic()) >= self._next_note:
             self._next_note = now + NOTE_SECONDS
             notes = [execution.note for execution in self._active.values()]
-
-        active = tuple(self._active)
-        beat = self._worker.due(busy=self._detector.watches)
-
-        def look(tx: Transaction) -> _Sweep:
-            execute = tx.connection.execute
-            if beat:
-                self._worker.beat(tx)
-            note(tx, notes)
-            open_ = (
-                set(execute(select(runs.c.id).where(runs.c.id.in_(active), runs.c.ended_at.is_(None))).scalars())
-                if active
-                else set()
+        worker = self._worker if self._worker.due(busy=self._detector.watches) else None
+        active, waiting = tuple(self._active), self._desk.waiting
+        found = await self._log.transact(
+            lambda tx: look(
+                tx,
+                worker=worker,
+                notes=notes,
+                active=active,
+                waiting=waiting,
+                claim=lambda tx: self._claim(tx, free) if free else Claimed((), True),
             )
-            claimed = self._claim(tx, free) if free else Claimed((), True)
-            unwanted = execute(
-                select(runs.c.id).where(runs.c.ended_at.is_(None), runs.c.cancel_requested_at.is_not(None))
-            ).scalars()
-            decided = (
-                execute(
-                    select(approvals.c.id).where(approvals.c.id.in_(waiting), approvals.c.decided_at.is_not(None))
-                ).scalars()
-                if waiting
-                else ()
-            )
-            queued = execute(
-                select(func.count()).select_from(runs).where(runs.c.state == "queued", runs.c.ended_at.is_(None))
-            ).scalar_one()
-            lost = tuple(run_id for run_id in active if run_id not in open_)
-            return _Sweep(claimed, tuple(unwanted), tuple(decided), lost, queued)
-
-        found = await self._log.transact(look)
+        )
         self._launch_all(found.claimed)
         metrics.runs.labels("queued").set(found.queued)
         metrics.runs.labels("running").set(len(self._active))
@@ -500,33 +466,15 @@ class Engine:
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
 
-    # Repairing, tidying, and ending from outside
-
-    async def _tidy(self) -> None:
-        while True:
-            await asyncio.sleep(TIDY_SECONDS)
-            try:
-                await self.tidy()
-            except Unavailable:
-                pass  # a next time comes
-            except Exception:
-                log.exception("tidy_failed")
+    # Tidying, repairing, and ending from outside
 
     async def tidy(self) -> None:
-        """Forget what is over: finished workflows at once, ended runs after `run_retention_days`.
+        """Forget what is over; see `Tidier`.
 
         Raises:
             Unavailable: the database is away.
         """
-        while await self._durable.tidy():
-            pass
-        before = micros(self._clock.now() - timedelta(days=self._settings.run_retention_days))
-        forgotten = 0
-        while many := await self._log.transact(lambda tx: forget_runs(tx, before)):
-            forgotten += many
-        await self._log.transact(lambda tx: forget_workers(tx, before))
-        if forgotten:
-            log.info("runs_forgotten", runs=forgotten)
+        await self._tidier.tidy()
 
     async def _repair(self, *, fresh: bool) -> None:
         """Bring together what our rows and DBOS say of running runs that nobody here works on."""
