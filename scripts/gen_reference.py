@@ -1,4 +1,5 @@
-"""Write `docs/reference/` from the code: settings, events and frames, errors, metrics. A test keeps it current.
+"""Write `docs/reference/` from the code: settings, events and frames, errors, metrics; and the checker's list of rules.
+A test keeps it current.
 
 python scripts/gen_reference.py            # write
 python scripts/gen_reference.py --check    # exit 1 when a page is stale
@@ -15,6 +16,7 @@ import msgspec
 from pydantic_core import PydanticUndefined
 
 from netra import errors, events
+from netra.compliance import explain
 from netra.config import Settings
 from netra.monitoring.metrics import metrics
 
@@ -138,6 +140,7 @@ PAGES = {
     "events.md": events_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
+    "../rules/README.md": explain.reference,
 }
 
 
