@@ -20,6 +20,7 @@ _MANAGERS = {
 }
 _KEEPING = frozenset({"cache", "lru_cache", "staticmethod", "classmethod", "override", "final", "deprecated"})
 """Decorators that leave alone what a function returns."""
+_OF_TEST_CASES = frozenset({"addCleanup", "enterContext", "fail", "failureException", "skipTest", "subTest"})
 _OF_CLASSES = frozenset({"cls", "mcs", "mcls", "metacls", "klass", "class_"})
 _ON_CLASSES = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 """Methods whose first parameter is the class, without a decorator that says so."""
@@ -62,6 +63,8 @@ class Receivers:
     def lacks(self, file: File, receiver: Receiver, attribute: str) -> bool:
         """Whether no object that the receiver can be, where `file` reads it, has an attribute. False also when that
         cannot be known."""
+        if receiver.own and _is_of_others(attribute):
+            return False
         if self.has(receiver.symbol, attribute) is not False:
             return False
         if attribute in file.facts.given or self._is_given(receiver, attribute):
@@ -80,12 +83,35 @@ class Receivers:
         return any(each.file is not None and attribute in each.file.facts.given for each in above)
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
-        """`Project.has`, remembered."""
+        """`Project.has`, remembered; None also for objects that are filled in ways that leave no trace."""
         assert symbol.file is not None
         key = (symbol.file.path, symbol.index, attribute)
         if key not in self._has:
-            self._has[key] = self._project.has(symbol, attribute)
+            known = self._project.has(symbol, attribute)
+            if known is False and (self._is_private_of(symbol, attribute) or self._is_open(symbol)):
+                known = None
+            self._has[key] = known
         return self._has[key]
+
+    def _is_private_of(self, symbol: Symbol, attribute: str) -> bool:
+        """Whether a name is what Python makes of `__name` in one of the classes."""
+        if "__" not in attribute[2:] or not attribute.startswith("_"):
+            return False
+        for each in self._project.ancestry(symbol).classes:
+            prefix = f"_{each.class_.name.lstrip('_')}"
+            if attribute.startswith(f"{prefix}__"):
+                name = attribute.removeprefix(prefix)
+                return any(member.name == name for member in each.class_.members)
+        return False
+
+    def _is_open(self, symbol: Symbol) -> bool:
+        """Whether objects of a class are filled from elsewhere: it has nothing of its own, has `__setattr__`, or is a
+        metaclass."""
+        above = self._project.ancestry(symbol)
+        if "builtins.type" in above.outside:
+            return True
+        names = {member.name for each in above.classes for member in each.class_.members}
+        return "__setattr__" in names or not (above.outside or any(not _is_dunder(name) for name in names))
 
     def descendants(self, symbol: Symbol) -> list[Symbol]:
         """Classes of the project that may inherit from a class. Found by the names of bases: too many, never too few,
@@ -271,11 +297,8 @@ class Receivers:
 
     def _makes_itself(self, symbol: Symbol) -> bool:
         """Whether calling a class gives an instance of it, for all one can see."""
-        above = self._project.ancestry(symbol)
-        if any(self.methods(each).get("__new__") is not None for each in above.classes):
-            return not any(
-                self.methods(each)["__new__"].makes for each in above.classes if "__new__" in self.methods(each)
-            )
+        if any("__new__" in self.methods(each) for each in self._project.ancestry(symbol).classes):
+            return False
         return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.class_.decorators)
 
     def _inherits(self, symbol: Symbol, base: Symbol) -> bool:
@@ -295,6 +318,15 @@ def receivers(project: Project) -> Receivers:
     if found is None:
         found = _KNOWN[project] = Receivers(project)
     return found
+
+
+def _is_of_others(attribute: str) -> bool:
+    """Whether a class reads of itself what the classes it is mixed into have: protocols of Python, test cases."""
+    return attribute.startswith("assert") or _is_dunder(attribute) or attribute in _OF_TEST_CASES
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _is_of_instances(row: Function) -> bool:

@@ -52,7 +52,8 @@ class ClassScope:
         known = self.members.get(member.name)
         if known is None:
             self.members[member.name] = member
-        elif not known.type and member.type and known.kind in ("instance", "attribute", "field", "slot"):
+        elif not known.type and member.type and known.kind in ("instance", "attribute", "slot"):
+            # What is annotated as more than one class stays that, whatever it begins with.
             self.members[member.name] = structs.replace(known, type=member.type)
         elif known.type and known.kind == "instance" and member.kind == "instance" and member.type != known.type:
             # Two different origins: neither is the truth.

@@ -82,6 +82,9 @@ def test_what_no_class_has_is_reported_with_what_was_meant(tmp_path: Path, text:
             id="defined by version",
         ),
         pytest.param("def __getattr__(name):\n    return name\n", id="a module with __getattr__"),
+        pytest.param("class Thing:\n    pass\n", id="a class without anything, to be filled"),
+        pytest.param("class Thing:\n    def __setattr__(self, n, v):\n        self.n = v\n", id="__setattr__"),
+        pytest.param("class Thing(type):\n    y = 1\n", id="a metaclass"),
         pytest.param(
             "try:\n    from fast import Thing\nexcept ImportError:\n    class Thing:\n        pass\n", id="a fallback"
         ),
@@ -138,6 +141,49 @@ def test_what_another_function_of_the_file_gives_is_right(tmp_path: Path) -> Non
 def test_generated_members_are_there(tmp_path: Path, things: str) -> None:
     text = "from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.name, thing.value\n"
     assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+def test_a_private_name_of_the_class_is_read_as_python_writes_it(tmp_path: Path) -> None:
+    things = "class Thing:\n    def __open(self):\n        return 1\n\n\nclass _Other(Thing):\n    __x = 1\n"
+    text = """
+        from app.things import Thing, _Other
+
+
+        def use(thing: Thing, other: _Other):
+            return thing._Thing__open(), other._Other__x, other._Thing__open(), thing._Thing__close()
+    """
+    found = one(check(tmp_path, app(text, things), RULES), "SSOT301")
+    assert "_Thing__close" in found.message
+
+
+def test_what_a_call_makes_is_unknown_where_the_class_has_new(tmp_path: Path) -> None:
+    things = "class Thing:\n    y = 1\n\n    def __new__(cls):\n        return cache[cls]\n"
+    text = "from app.things import Thing\n\ndef use():\n    return Thing().x, made()\n\ndef made():\n"
+    text += "    thing = Thing()\n    return thing.x\n"
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+def test_an_attribute_that_is_annotated_as_one_of_two_classes_is_not_what_it_begins_with(tmp_path: Path) -> None:
+    text = """
+        from app.things import Base, Thing
+
+
+        class Holder:
+            thing: Base | Thing
+
+            def __init__(self):
+                self.thing = Base()
+
+            def use(self):
+                return self.thing.name
+    """
+    assert ids(check(tmp_path, app(text), RULES)) == []
+
+
+@pytest.mark.parametrize("attribute", ["fail", "assertEqual", "__composite_values__"])
+def test_what_a_class_is_mixed_into_has_its_own(tmp_path: Path, attribute: str) -> None:
+    text = f"class Checks:\n    x = 1\n\n    def use(self):\n        return self.{attribute}()\n"
+    assert ids(check(tmp_path, app(text), RULES)) == []
 
 
 def test_nested_configurations_and_classes_of_functions_are_not_confused_with_others(tmp_path: Path) -> None:
