@@ -19,6 +19,8 @@ from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
 _MOST_PLACES = 3
+_LEAST_NAME = 4
+"""Letters of a name that is recognized in a longer one."""
 _GENERATED = (
     "_pb2",
     "_pb2_grpc",
@@ -93,7 +95,9 @@ def _broken(project: Project, config: Config) -> Iterator[_Broken]:
                 symbol = project.imported(file, row).symbol
                 # A name that the module itself fails to import is reported there.
                 lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
-                if lost and not _is_open(module.file) and not _is_generated(row.name):
+                if lost and not (
+                    _is_open(module.file) or _is_generated(row.name) or _may_be_made(module.file, row.name)
+                ):
                     yield _Broken(file, row, f"{module.file.module}.{row.name}", module.file)
 
 
@@ -122,6 +126,13 @@ def _is_open(file: File) -> bool:
     return "__path__" in file.names or "__path__" in file.facts.names or bool(file.facts.trouble)
 
 
+def _may_be_made(file: File, name: str) -> bool:
+    """Whether a decorator may put a name into its module: one that is made of the name of what it decorates."""
+    return any(
+        each.decorators and len(each.name) >= _LEAST_NAME and each.name in name for each in file.facts.classes
+    ) or any(each.decorators and len(each.name) >= _LEAST_NAME and each.name in name for each in file.facts.functions)
+
+
 def _is_generated(name: str) -> bool:
     return name.lower().endswith(_GENERATED) or name in ("version", "__version__")
 
@@ -129,12 +140,16 @@ def _is_generated(name: str) -> bool:
 def _look(project: Project, config: Config) -> Iterator[Finding]:
     index: _Index | None = None
     guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
+    crashing: dict[tuple[str, str], list[_Broken]] = defaultdict(list)
     for each in _broken(project, config):
         index = index or _Index(project)
         if each.row.how & How.GUARDED and each.row.guard >= 0:
             guarded[each.file.path, each.row.guard].append(each)
         else:
-            yield _crash(index, each)
+            crashing[each.file.path, each.missing].append(each)
+    for broken in crashing.values():
+        if index is not None:
+            yield _crash(index, broken)
     for broken in guarded.values():
         if index is not None and not _is_optional(broken[0]):
             yield _fallback(index, broken)
@@ -147,24 +162,16 @@ def _is_optional(broken: _Broken) -> bool:
     )
 
 
-def _crash(index: _Index, broken: _Broken) -> Finding:
+def _crash(index: _Index, every: list[_Broken]) -> Finding:
+    """One finding for what a file lacks, however many of its lines or names ask for it."""
+    broken = min(every, key=lambda each: (bool(each.row.how & How.TYPE_CHECKING), each.row.line))
     file, row = broken.file, broken.row
-    details: tuple[str, ...] = ()
-    related: list[Place] = []
-    hint = ""
-    homes = index.homes(row.name, file.scope) if row.name not in ("", "*") else []
-    homes = [each for each in homes if each.file is not broken.file]
-    if homes:
-        related = [Place(each.file.path, each.line, f"defines {row.name}") for each in homes if each.file]
-        details = (f"{row.name} is defined in {_listed([each.file.module for each in homes if each.file])}",)
-        hint = (
-            f"Import it from {homes[0].file.module}." if len(homes) == 1 and homes[0].file else "Choose one of those."
-        )
+    related, details, hint = _homes(index, every)
     if broken.module is None:
         renamed = index.renamed(broken.missing)
         message = f"there is no module {broken.missing}"
         if renamed:
-            details = (*details, f"there is {_listed(renamed)}")
+            details.append(f"there is {_listed(renamed)}")
             hint = hint or f"Did you mean {renamed[0]}?"
     else:
         message = f"{broken.module.module} has no {row.name}"
@@ -175,18 +182,37 @@ def _crash(index: _Index, broken: _Broken) -> Finding:
     only_typed = bool(row.how & How.TYPE_CHECKING)
     if only_typed:
         message += " (for type checkers only)"
+    others = sorted({each.row.line for each in every} - {row.line})
     return Finding(
         "SSOT201" if broken.module is None else "SSOT202",
         Severity.WARNING if only_typed else Severity.ERROR,
         Place(file.path, row.line, _written(row)),
         message,
         (file.module, broken.missing),
-        tuple(related[: _MOST_PLACES + 1]),
+        (*related[: _MOST_PLACES + 1], *(Place(file.path, line, "is imported here too") for line in others)),
         (file.path,),
         None,
-        details,
+        tuple(details),
         hint or "Remove the import and what uses it, or bring back what it names.",
     )
+
+
+def _homes(index: _Index, every: list[_Broken]) -> tuple[list[Place], list[str], str]:
+    """Where the names of a broken import are defined: places, lines for people, and what to do."""
+    file = every[0].file
+    related: list[Place] = []
+    details: list[str] = []
+    hint = ""
+    for name in dict.fromkeys(each.row.name for each in every if each.row.name not in ("", "*")):
+        homes = [each for each in index.homes(name, file.scope) if each.file is not None and each.file is not file]
+        if not homes:
+            continue
+        related += [Place(each.file.path, each.line, f"defines {name}") for each in homes if each.file]
+        modules = [each.file.module for each in homes if each.file]
+        if len(details) < _MOST_PLACES:
+            details.append(f"{name} is defined in {_listed(modules)}")
+        hint = hint or (f"Import it from {modules[0]}." if len(homes) == 1 else "Choose one of those.")
+    return related, details, hint
 
 
 def _fallback(index: _Index, all_broken: list[_Broken]) -> Finding:

@@ -31,6 +31,24 @@ def test_a_relative_import_of_nothing_is_missing(tmp_path: Path) -> None:
     assert found.message == "there is no module app.hours"
 
 
+def test_a_module_that_a_file_asks_for_twice_is_one_finding(tmp_path: Path) -> None:
+    text = """
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from app.time import Zone
+
+
+        def now():
+            from app.time import Clock, Watch
+
+            return Clock(), Watch()
+    """
+    found = one(check(tmp_path, {**APP, "app/main.py": text}, IMPORTS), "SSOT201")
+    assert (found.severity, found.place.line) == ("error", 8)
+    assert ("app/main.py", 4) in [(each.path, each.line) for each in found.related]
+
+
 def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from app.time import Clock\n"
     found = one(check(tmp_path, {**APP, "app/main.py": text}, IMPORTS), "SSOT201")

@@ -76,6 +76,7 @@ def test_a_name_that_a_star_would_bring_but_all_leaves_out_is_missing(tmp_path: 
             id="singledispatch",
         ),
         pytest.param("print 'x'\n", "x", id="does not parse"),
+        pytest.param("@stored\nclass Event:\n    pass\n", "Event_Store", id="made by a decorator"),
         pytest.param("", "__path__", id="a name that Python gives"),
         pytest.param("", "__version__", id="a name that a build writes"),
     ],
