@@ -6,7 +6,7 @@ import { ChartIcon, TableIcon } from "./icons.tsx";
 const HEIGHT = 260;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-function onTheme(listener: () => void): () => void {
+export function onTheme(listener: () => void): () => void {
   const observer = new MutationObserver(listener);
   observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   dark.addEventListener("change", listener);
@@ -15,7 +15,7 @@ function onTheme(listener: () => void): () => void {
     dark.removeEventListener("change", listener);
   };
 }
-const themeNow = (): string => document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
+export const themeNow = (): string => document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
 
 export function ChartFigure({ chart, name, growing }: { readonly chart: Chart | undefined; readonly name: string; readonly growing: boolean }) {
   if (!chart) {

@@ -1,5 +1,5 @@
 /** Who is signed in decides what is shown. Also home of what lies over every screen: login dialog, toasts, announcements. */
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { api, Problem, type Agents, type Me } from "../core/api.ts";
 import { browserClient } from "../core/browser.ts";
 import { adoptDraft } from "../core/drafts.ts";
@@ -17,6 +17,10 @@ import { Settings } from "./Settings.tsx";
 import { Login, LoginForm, Register, Setup, SetupNeeded } from "./SignIn.tsx";
 
 const TOAST_MS = 5000;
+/** Few look at it: it is loaded when somebody does. */
+const Ops = lazy(() => import("../ops/Ops.tsx"));
+
+const isPlace = (screen: string): boolean => screen === "chat" || screen === "settings" || screen === "ops";
 
 export function Root() {
   const route = parse(useSyncExternalStore(router.subscribe, router.path));
@@ -30,7 +34,7 @@ export function Root() {
   const signedIn = useCallback((user: User) => {
     setMe((before) => before && { ...before, user, setup_required: false });
     const screen = parse(router.path()).screen;
-    if ((screen !== "chat" && screen !== "settings") || router.path() === "/") router.go(chatPath(null), { replace: true });
+    if (!isPlace(screen) || router.path() === "/") router.go(chatPath(null), { replace: true });
   }, []);
   if (problem !== null) {
     return (
@@ -65,6 +69,7 @@ export function Root() {
 
 function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: User; readonly onSignedOut: () => void }) {
   const route = parse(useSyncExternalStore(router.subscribe, router.path));
+  const isAdmin = user.roles.includes("admin");
   const [agents, setAgents] = useState<Agents | null>(null);
   const [help, setHelp] = useState(false);
   const [expired, setExpired] = useState(false);
@@ -141,8 +146,8 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     if (notice) toast({ text: notice.text });
   }, [notice, toast]);
   useEffect(() => {
-    if ((route.screen !== "chat" && route.screen !== "settings") || router.path() === "/") router.go(chatPath(null), { replace: true });
-  }, [route.screen]);
+    if (!isPlace(route.screen) || (route.screen === "ops" && !isAdmin) || router.path() === "/") router.go(chatPath(null), { replace: true });
+  }, [route.screen, isAdmin]);
 
   const app: App = useMemo(
     () => ({
@@ -172,7 +177,15 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
   const needsLogin = expired || phase === "signed_out";
   return (
     <AppContext value={app}>
-      {route.screen === "settings" ? <Settings /> : <Chat threadId={route.screen === "chat" ? route.thread : null} onHelp={showHelp} modal={help || needsLogin} />}
+      {route.screen === "settings" ? (
+        <Settings />
+      ) : route.screen === "ops" && isAdmin ? (
+        <Suspense fallback={<div className="boot" role="status"><span className="visually-hidden">Loading</span></div>}>
+          <Ops panel={route.panel} id={route.id} />
+        </Suspense>
+      ) : (
+        <Chat threadId={route.screen === "chat" ? route.thread : null} onHelp={showHelp} modal={help || needsLogin} />
+      )}
       {help && <Help onClose={() => setHelp(false)} />}
       {needsLogin && (
         <Dialog title="Sign in again" closable={false} onClose={() => undefined}>

@@ -6,7 +6,7 @@ import { chatPath, router } from "../core/route.ts";
 import { grouped } from "../core/threads.ts";
 import { useApp, useThreads } from "./app.ts";
 import { Button, Dialog, Menu } from "./controls.tsx";
-import { EditIcon, HelpIcon, Mark, MoreIcon, PlusIcon, SearchIcon, SettingsIcon, SignOutIcon, TrashIcon } from "./icons.tsx";
+import { ChartIcon, EditIcon, HelpIcon, Mark, MoreIcon, PlusIcon, SearchIcon, SettingsIcon, SignOutIcon, TrashIcon } from "./icons.tsx";
 
 const UNDO_MS = 6000;
 const SEARCH_PAUSE_MS = 200;
@@ -88,6 +88,7 @@ export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { 
           side="above"
           align="start"
           items={[
+            ...(app.user.roles.includes("admin") ? [{ label: "Operations", icon: <ChartIcon />, run: () => router.go("/ops") }] : []),
             { label: "Settings", icon: <SettingsIcon />, run: () => { router.go("/settings"); onNavigate(); } },
             { label: "Help and shortcuts", icon: <HelpIcon />, run: onHelp },
             { label: "Sign out", icon: <SignOutIcon />, run: () => void app.signOut() },

@@ -104,7 +104,8 @@ function problemOf(status: number, text: string, retryAfter: string | null): Pro
   });
 }
 
-async function call<T>(method: string, path: string, body?: unknown, options: { keepalive?: boolean } = {}): Promise<T> {
+/** One request; the answer as JSON. Rejects with a `Problem`. */
+export async function call<T>(method: string, path: string, body?: unknown, options: { keepalive?: boolean } = {}): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {

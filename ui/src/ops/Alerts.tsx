@@ -1,0 +1,143 @@
+/** Alerts: what is wrong, what was, what is watched, and what is silenced for a while. */
+import { ago, bytes, duration } from "../core/format.ts";
+import { ops, type AlertRule, type Incident } from "../core/ops.ts";
+import { useApp } from "../components/app.ts";
+import { Field } from "../components/controls.tsx";
+import { Asking, DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
+import { usePolled } from "./state.ts";
+
+function shown(value: number, unit: AlertRule["unit"]): string {
+  if (unit === "share") return `${Math.round(value * 100)} %`;
+  if (unit === "s") return duration(value * 1000);
+  if (unit === "bytes") return bytes(value);
+  return value.toLocaleString("en");
+}
+
+export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
+  const app = useApp();
+  const polled = usePolled(ops.alerts, "alerts", isLive ? 3000 : null);
+  const silences = usePolled(ops.silences, "silences", isLive ? 10_000 : null);
+  const done = (text: string) => () => {
+    app.toast({ text });
+    polled.reload();
+    silences.reload();
+  };
+  const now = Date.now();
+  const value = (incident: Incident, rules: ReadonlyArray<AlertRule>): string => {
+    const rule = rules.find((each) => each.name === incident.rule);
+    const current = rule?.values[incident.key];
+    return rule === undefined || current === undefined ? "" : `${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
+  };
+  return (
+    <>
+      <Panel title="Open alerts">
+        <Loaded polled={polled} empty={(data) => (data.open.length === 0 ? "Nothing is wrong." : null)}>
+          {(data) => (
+            <ul className="incidents">
+              {data.open.map((incident) => (
+                <li key={incident.id} data-severity={incident.severity}>
+                  <div className="incident-head">
+                    <StateChip state={incident.severity} />
+                    <strong>{incident.summary}</strong>
+                  </div>
+                  <p className="quiet">
+                    {incident.rule} · since {new Date(incident.opened_at).toLocaleString()} ({ago(Date.parse(incident.opened_at), now)})
+                    {value(incident, data.rules) && ` · ${value(incident, data.rules)}`}
+                  </p>
+                  {incident.acknowledged_at !== null && (
+                    <p className="quiet">
+                      Acknowledged by {incident.acknowledged_by}
+                      {incident.note ? `: ${incident.note}` : ""}
+                    </p>
+                  )}
+                  <div className="incident-actions">
+                    {incident.acknowledged_at === null && (
+                      <Asking label="Acknowledge" danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
+                        <Field label="Note" name="note" maxLength={500} autoComplete="off" />
+                      </Asking>
+                    )}
+                    <Asking
+                      label="Silence"
+                      danger={false}
+                      title="Silence this alert?"
+                      words={`No messages about ${incident.rule}${incident.key === "" ? "" : ` of ${incident.key}`} are sent until then. It is shown here all the same.`}
+                      confirm="Silence"
+                      run={(form) => ops.silence(incident.rule, incident.key === "" ? null : incident.key, Number(form.get("minutes")), String(form.get("note") ?? ""))}
+                      onDone={done("Silenced.")}
+                    >
+                      <div className="field">
+                        <label htmlFor={`minutes-${incident.id}`}>For</label>
+                        <select id={`minutes-${incident.id}`} name="minutes" defaultValue="60">
+                          <option value="15">15 minutes</option>
+                          <option value="60">1 hour</option>
+                          <option value="480">8 hours</option>
+                          <option value="1440">1 day</option>
+                          <option value="10080">1 week</option>
+                        </select>
+                      </div>
+                      <Field label="Why" name="note" required maxLength={500} autoComplete="off" />
+                    </Asking>
+                  </div>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="Silences">
+        <Loaded polled={silences} empty={(data) => (data.items.length === 0 ? "Nothing is silenced." : null)}>
+          {(data) => (
+            <DataTable
+              label="Silences"
+              rows={data.items}
+              id={(row) => row.id}
+              columns={[
+                { name: "Rule", cell: (row) => `${row.rule}${row.key === null ? "" : ` of ${row.key}`}` },
+                { name: "Until", cell: (row) => new Date(row.until).toLocaleString() },
+                { name: "By", cell: (row) => row.made_by, wide: true },
+                { name: "Why", cell: (row) => row.note },
+                { name: "", cell: (row) => <Asking label="End" danger={false} title="End this silence?" words="Messages are sent again." confirm="End it" run={() => ops.endSilence(row.id)} onDone={done("The silence was ended.")} /> },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="History">
+        <Loaded polled={polled} empty={(data) => (data.recent.length === 0 ? "There was no alert yet." : null)}>
+          {(data) => (
+            <DataTable
+              label="Alerts, newest first"
+              rows={data.recent}
+              id={(row) => row.id}
+              columns={[
+                { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
+                { name: "What", cell: (row) => row.summary },
+                { name: "Began", cell: (row) => new Date(row.opened_at).toLocaleString() },
+                { name: "Lasted", align: "right", cell: (row) => (row.resolved_at === null ? "open" : duration(Date.parse(row.resolved_at) - Date.parse(row.opened_at))) },
+                { name: "Note", cell: (row) => row.note ?? "", wide: true },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+      <Panel title="What is watched" words="The values are those this server read last.">
+        <Loaded polled={polled}>
+          {(data) => (
+            <DataTable
+              label="Rules"
+              rows={data.rules}
+              id={(row) => row.name}
+              columns={[
+                { name: "Rule", cell: (row) => row.name },
+                { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
+                { name: "Now", align: "right", cell: (row) => Object.values(row.values).map((each) => shown(each, row.unit)).join(", ") || "–" },
+                { name: "Fires", align: "right", cell: (row) => `${row.falling ? "≤" : "≥"} ${shown(row.fires_at, row.unit)}` },
+                { name: "Meaning", cell: (row) => row.meaning, wide: true },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+    </>
+  );
+}

@@ -1,0 +1,331 @@
+/** Executions: those of this moment live, those that ended page by page, circuits that are open, and one in detail. */
+import { useEffect, useMemo, useState, type ReactNode } from "react";
+import { bytes, duration, humanise } from "../core/format.ts";
+import { ops, type ActiveExecution, type EndedExecution, type Execution, type RunEvent } from "../core/ops.ts";
+import type { LiveExecution } from "../core/protocol.gen.ts";
+import { chatPath, opsPath, router } from "../core/route.ts";
+import { useApp } from "../components/app.ts";
+import { CopyButton, IconButton } from "../components/controls.tsx";
+import { BackIcon } from "../components/icons.tsx";
+import { Asking, Chip, DataTable, Loaded, More, Panel, ShortId, StateChip, type Column, type Tone } from "./parts.tsx";
+import { usePolled, useQuery, type Live } from "./state.ts";
+
+const BEAT_SECONDS = 5;
+const STATES = ["pending", "running", "completed", "failed", "cancelled"];
+
+/** One row, whether it is live, of another process, or over. */
+interface Row {
+  readonly id: string;
+  readonly user: string;
+  readonly agent: string;
+  readonly state: string;
+  readonly created: number;
+  readonly started: number | null;
+  readonly seconds: number | null;
+  readonly heartbeat: number | null;
+  readonly worker: string | null;
+  readonly step: string;
+  readonly over: boolean;
+}
+
+function active(each: LiveExecution | ActiveExecution): Row {
+  return {
+    id: each.id,
+    user: each.user_id,
+    agent: each.agent,
+    state: each.paused ? "waits for a person" : each.state,
+    created: Date.parse(each.created_at),
+    started: each.started_at === null ? null : Date.parse(each.started_at),
+    seconds: each.started_at === null ? null : each.worked_seconds,
+    heartbeat: each.heartbeat_age_seconds,
+    worker: "worker" in each ? each.worker : null,
+    step: each.phase,
+    over: false,
+  };
+}
+
+function ended(each: EndedExecution): Row {
+  const [from, to] = [each.started_at ?? each.created_at, each.ended_at];
+  return {
+    id: each.id,
+    user: each.user_id,
+    agent: each.agent,
+    state: each.status,
+    created: Date.parse(each.created_at),
+    started: each.started_at === null ? null : Date.parse(each.started_at),
+    seconds: to === null ? null : (Date.parse(to) - Date.parse(from)) / 1000,
+    heartbeat: null,
+    worker: each.worker,
+    step: each.attempt > 1 ? `attempt ${each.attempt}` : "",
+    over: true,
+  };
+}
+
+function Heartbeat({ age }: { readonly age: number | null }) {
+  if (age === null) return <span className="quiet">–</span>;
+  const tone: Tone = age > 5 * BEAT_SECONDS ? "bad" : age > 2 * BEAT_SECONDS ? "warn" : "good";
+  return <Chip tone={tone}>{age > 5 * BEAT_SECONDS ? `silent for ${duration(age * 1000)}` : `${age.toFixed(0)} s`}</Chip>;
+}
+
+const clock = (at: number): string => {
+  const date = new Date(at);
+  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString() : date.toLocaleString();
+};
+
+export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonly isLive: boolean }) {
+  const app = useApp();
+  const [query, change] = useQuery();
+  const filter = { state: query.get("state") ?? "", agent: query.get("agent") ?? "", user: query.get("user") ?? "" };
+  const key = `executions ${filter.state} ${filter.agent} ${filter.user}`;
+  const polled = usePolled(() => ops.executions(filter), key, isLive ? 5000 : null);
+  const [older, setOlder] = useState<{ readonly key: string; readonly rows: ReadonlyArray<EndedExecution>; readonly cursor: string | null } | null>(null);
+  const [busy, setBusy] = useState(false);
+  const further = older?.key === key ? older : null;
+  const columns = useMemo<ReadonlyArray<Column<Row>>>(
+    () => [
+      { name: "Execution", cell: (row) => <a href={opsPath("executions", row.id)} onClick={follow}><ShortId id={row.id} /></a> },
+      { name: "Agent", cell: (row) => humanise(row.agent), by: (row) => row.agent },
+      { name: "State", cell: (row) => <StateChip state={row.state} />, by: (row) => row.state },
+      { name: "User", cell: (row) => <button type="button" className="link-button" title="Only this user's" onClick={() => change({ user: row.user })}><ShortId id={row.user} /></button>, by: (row) => row.user, wide: true },
+      { name: "Started", cell: (row) => (row.started === null ? <span className="quiet">not yet</span> : clock(row.started)), by: (row) => row.started ?? Infinity },
+      { name: "Duration", cell: (row) => (row.seconds === null ? "–" : duration(row.seconds * 1000)), by: (row) => row.seconds ?? -1, align: "right" },
+      { name: "Heartbeat", cell: (row) => <Heartbeat age={row.heartbeat} />, by: (row) => row.heartbeat ?? -1 },
+      { name: "Step", cell: (row) => humanise(row.step), wide: true },
+      { name: "Worker", cell: (row) => (row.worker === null ? <span className="quiet">–</span> : <ShortId id={row.worker} />), wide: true },
+      { name: "", cell: (row) => (row.over ? null : <StopButton id={row.id} onDone={() => app.toast({ text: "The execution was asked to stop." })} />) },
+    ],
+    [change, app],
+  );
+  return (
+    <>
+      <Panel
+        title="Executions"
+        actions={
+          <div className="filters">
+            <label>
+              <span className="visually-hidden">State</span>
+              <select className="input" value={filter.state} onChange={(event) => change({ state: event.target.value })}>
+                <option value="">All states</option>
+                {STATES.map((state) => (
+                  <option key={state} value={state}>
+                    {humanise(state)}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <label>
+              <span className="visually-hidden">Agent</span>
+              <select className="input" value={filter.agent} onChange={(event) => change({ agent: event.target.value })}>
+                <option value="">All agents</option>
+                {(app.agents?.items ?? []).map((agent) => (
+                  <option key={agent.name} value={agent.name}>
+                    {agent.title}
+                  </option>
+                ))}
+              </select>
+            </label>
+            {filter.user !== "" && (
+              <button type="button" className="quiet-button" onClick={() => change({ user: null })}>
+                Only <ShortId id={filter.user} />: show all users
+              </button>
+            )}
+          </div>
+        }
+      >
+        <Loaded polled={polled}>
+          {(data) => {
+            const pushed = isLive && !live.stale && live.picture !== null ? live.picture.executions : null;
+            const workers = new Map(data.active.map((each) => [each.id, each]));
+            const matches = (row: LiveExecution): boolean => (filter.state === "" || row.state === filter.state) && (filter.agent === "" || row.agent === filter.agent) && (filter.user === "" || row.user_id === filter.user);
+            const now = pushed === null ? data.active : pushed.filter(matches).map((each) => ({ ...workers.get(each.id), ...each }));
+            const endedRows = [...data.ended, ...(further?.rows ?? [])];
+            const going = new Set(now.map((each) => each.id));
+            const rows = [...now.map(active).reverse(), ...endedRows.filter((each) => !going.has(each.id)).map(ended)];
+            const cursor = further === null ? data.next_cursor : further.cursor;
+            return (
+              <>
+                {rows.length === 0 ? (
+                  <p className="panel-empty">No executions {filter.state || filter.agent || filter.user ? "with these filters" : "yet"}.</p>
+                ) : (
+                  <DataTable label="Executions" columns={columns} rows={rows} id={(row) => row.id} sort={query.get("sort")} onSort={(sort) => change({ sort })} />
+                )}
+                {cursor !== null && (
+                  <More
+                    busy={busy}
+                    onMore={async () => {
+                      setBusy(true);
+                      try {
+                        const next = await ops.executions({ ...filter, cursor });
+                        setOlder({ key, rows: [...(further?.rows ?? []), ...next.ended], cursor: next.next_cursor });
+                      } catch (error) {
+                        app.failed(error);
+                      }
+                      setBusy(false);
+                    }}
+                  />
+                )}
+              </>
+            );
+          }}
+        </Loaded>
+      </Panel>
+      <Panel title="Circuits" words="An agent or a host that fails too often is left alone for a while.">
+        <Loaded polled={polled} empty={(data) => (data.breakers.length === 0 ? "No agent or host has been called yet." : null)}>
+          {(data) => (
+            <DataTable
+              label="Circuits"
+              rows={data.breakers}
+              id={(row) => `${row.kind} ${row.name}`}
+              columns={[
+                { name: "Of", cell: (row) => `${humanise(row.kind)} ${row.name}` },
+                { name: "State", cell: (row) => <Chip tone={row.state === "closed" ? "good" : row.state === "open" ? "bad" : "warn"}>{row.state.replace("_", " ")}</Chip> },
+                { name: "Failures, last minute", align: "right", cell: (row) => `${row.failures} of ${row.calls}` },
+                { name: "Opened", align: "right", cell: (row) => `${row.trips} ×`, wide: true },
+                { name: "Why", cell: (row) => (row.state === "closed" ? "" : `${row.reason ?? ""}${row.retry_after_seconds ? `; tried again in ${Math.ceil(row.retry_after_seconds)} s` : ""}`) },
+              ]}
+            />
+          )}
+        </Loaded>
+      </Panel>
+    </>
+  );
+}
+
+/** An ordinary link that does not load the page again. */
+export function follow(event: React.MouseEvent<HTMLAnchorElement>): void {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  router.go(event.currentTarget.pathname + event.currentTarget.search);
+}
+
+function StopButton({ id, onDone }: { readonly id: string; readonly onDone: () => void }) {
+  return <Asking label="Stop" title="Stop this execution?" words="Its user sees that it was cancelled. What it has written so far stays." confirm="Stop it" run={() => ops.stopExecution(id)} onDone={onDone} />;
+}
+
+export function ExecutionPage({ id, live }: { readonly id: string; readonly live: Live }) {
+  const app = useApp();
+  const now = live.picture?.executions.find((each) => each.id === id);
+  const polled = usePolled(() => ops.execution(id), `execution ${id}`, 3000);
+  const events = usePolled(() => ops.runEvents(id), `events ${id}`, polled.data?.ended_at === null ? 3000 : null);
+  const over = polled.data?.ended_at ?? null;
+  const { reload } = events;
+  useEffect(() => {
+    if (over !== null) reload();
+  }, [over, reload]);
+  return (
+    <Panel
+      title="Execution"
+      words={<code>{id}</code>}
+      actions={
+        <>
+          <IconButton label="Back to executions" onClick={() => router.go(opsPath("executions"))}>
+            <BackIcon />
+          </IconButton>
+          {polled.data !== null && over === null && <StopButton id={id} onDone={() => app.toast({ text: "The execution was asked to stop." })} />}
+        </>
+      }
+    >
+      <Loaded polled={polled}>
+        {(data) => (
+          <>
+            <Facts data={data} heartbeat={now?.heartbeat_age_seconds ?? data.heartbeat_age_seconds} mine={data.user_id === app.user.id} />
+            {data.steps.length > 0 && (
+              <ol className="phases" aria-label="Latest steps">
+                {data.steps.map((step, index) => (
+                  <li key={`${step.at}-${index}`}>
+                    <span className="figure quiet">{clock(Date.parse(step.at))}</span> {humanise(step.phase)} {step.note && <span className="quiet">{step.note}</span>}
+                  </li>
+                ))}
+              </ol>
+            )}
+          </>
+        )}
+      </Loaded>
+      <h3>Timeline</h3>
+      <Loaded polled={events} empty={(data) => (data.items.length === 0 ? "Nothing has happened yet." : null)}>
+        {(data) => <Waterfall events={data.items} until={over === null ? Date.now() : Date.parse(over)} />}
+      </Loaded>
+    </Panel>
+  );
+}
+
+function Facts({ data, heartbeat, mine }: { readonly data: Execution; readonly heartbeat: number | null; readonly mine: boolean }) {
+  const facts: ReadonlyArray<readonly [string, ReactNode]> = [
+    ["State", <StateChip key="state" state={data.status} />],
+    ["Agent", humanise(data.agent)],
+    ["User", <><ShortId id={data.user_id} /> <CopyButton text={() => data.user_id} /></>],
+    ["Created", new Date(data.created_at).toLocaleString()],
+    ["Started", data.started_at === null ? "not yet" : new Date(data.started_at).toLocaleString()],
+    ["Ended", data.ended_at === null ? "not yet" : new Date(data.ended_at).toLocaleString()],
+    ["Attempt", data.attempt],
+    ["Heartbeat", data.ended_at === null ? <Heartbeat age={heartbeat} /> : "–"],
+    ["Worker", data.worker === null ? "–" : <ShortId id={data.worker} />],
+    ["Thread", mine ? <a href={chatPath(data.thread_id)} onClick={follow}>Open the conversation</a> : <span className="quiet">Its user's alone: {data.thread_id}</span>],
+    ...(data.error === null ? [] : ([["Error", data.error]] as const)),
+  ];
+  return (
+    <dl className="ops-facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+interface Span {
+  readonly seq: number;
+  readonly words: string;
+  readonly from: number;
+  readonly to: number;
+  readonly state: "running" | "good" | "bad" | "point";
+  readonly events: ReadonlyArray<RunEvent>;
+}
+
+/** Tools from their beginning to their end; everything else is a point. */
+function spans(events: ReadonlyArray<RunEvent>, until: number): ReadonlyArray<Span> {
+  const done = new Map(events.filter((each) => each.type === "tool_completed" && each.call_id !== null).map((each) => [each.call_id, each]));
+  const found: Span[] = [];
+  for (const event of events) {
+    if (event.type === "tool_completed" && event.call_id !== null) continue;
+    const from = Date.parse(event.at);
+    if (event.type === "tool_executing") {
+      const end = done.get(event.call_id);
+      found.push({ seq: event.seq, words: humanise(event.tool ?? "tool"), from, to: end ? Date.parse(end.at) : until, state: end === undefined ? "running" : end.success === false ? "bad" : "good", events: end ? [event, end] : [event] });
+    } else found.push({ seq: event.seq, words: humanise(event.type), from, to: from, state: event.type === "agent_completed" && event.success === false ? "bad" : "point", events: [event] });
+  }
+  return found;
+}
+
+function Waterfall({ events, until }: { readonly events: ReadonlyArray<RunEvent>; readonly until: number }) {
+  const rows = spans(events, until);
+  const first = rows[0]?.from ?? until;
+  const length = Math.max(1, Math.max(until, ...rows.map((row) => row.to)) - first);
+  return (
+    <ol className="waterfall">
+      {rows.map((row) => (
+        <li key={row.seq}>
+          <details>
+            <summary>
+              <span className="waterfall-words">
+                {row.words} {row.events[0]?.agent && <span className="quiet">{humanise(row.events[0].agent)}</span>}
+              </span>
+              <svg className="waterfall-bar" viewBox="0 0 1000 12" preserveAspectRatio="none" aria-hidden="true" data-state={row.state}>
+                <rect x={((row.from - first) / length) * 994} y="1" rx="2" width={Math.max(6, ((row.to - row.from) / length) * 994)} height="10" />
+              </svg>
+              <span className="figure waterfall-time">{row.to > row.from ? duration(row.to - row.from) : `+${duration(row.from - first)}`}</span>
+            </summary>
+            {row.events.map((event) => (
+              <pre key={event.seq} tabIndex={0}>
+                {JSON.stringify(event, null, 2)}
+              </pre>
+            ))}
+            <p className="quiet">{bytes(row.events.reduce((sum, each) => sum + each.bytes, 0))} stored. What was said and found is its user's alone.</p>
+          </details>
+        </li>
+      ))}
+    </ol>
+  );
+}

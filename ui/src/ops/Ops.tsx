@@ -1,0 +1,113 @@
+/** The administrators' dashboard. One range and one live switch for all panels, kept in the address. */
+import { useEffect } from "react";
+import { chatPath, opsPath, router } from "../core/route.ts";
+import { IconButton } from "../components/controls.tsx";
+import { BackIcon } from "../components/icons.tsx";
+import { AlertsPanel } from "./Alerts.tsx";
+import { AuditPanel } from "./Audit.tsx";
+import { CompliancePanel } from "./Compliance.tsx";
+import { ExecutionPage, ExecutionsPanel, follow } from "./Executions.tsx";
+import { Overview } from "./Overview.tsx";
+import { SessionsPanel } from "./Sessions.tsx";
+import { RANGES, useIsLive, useOperations, useQuery, useRange, type Live } from "./state.ts";
+import { UserPage, UsersPanel } from "./Users.tsx";
+import "./ops.css";
+
+const PANELS: ReadonlyArray<readonly [string, string]> = [
+  ["overview", "Overview"],
+  ["executions", "Executions"],
+  ["sessions", "Sessions"],
+  ["alerts", "Alerts"],
+  ["users", "Users"],
+  ["compliance", "Compliance"],
+  ["audit", "Audit"],
+];
+
+export default function Ops({ panel, id }: { readonly panel: string; readonly id: string | null }) {
+  const isLive = useIsLive();
+  const live = useOperations(isLive);
+  const title = PANELS.find(([name]) => name === panel)?.[1] ?? "Operations";
+  useEffect(() => {
+    document.title = `${title} · Netra`;
+  }, [title]);
+  const alerts = live.picture?.alerts.length ?? 0;
+  return (
+    <div className="ops">
+      <header className="bar">
+        <IconButton label="Back to the conversation" onClick={() => router.go(chatPath(null))}>
+          <BackIcon />
+        </IconButton>
+        <h1 className="bar-title">Operations</h1>
+        <LiveSwitch live={live} isLive={isLive} />
+      </header>
+      <nav className="ops-nav" aria-label="Panels">
+        {PANELS.map(([name, words]) => (
+          <a key={name} href={opsPath(name)} aria-current={name === panel ? "page" : undefined} onClick={follow}>
+            {words}
+            {name === "alerts" && alerts > 0 && <span className="count">{alerts}</span>}
+          </a>
+        ))}
+        <a href="/ops/report">Weekly report</a>
+      </nav>
+      <main className="ops-body" data-stale={live.stale}>
+        {live.stale && (
+          <p className="stale" role="status">
+            No news for {Math.round(live.age / 1000)} s. What is shown may be old.
+          </p>
+        )}
+        {panel === "overview" && <Range />}
+        <Shown panel={panel} id={id} live={live} isLive={isLive} />
+      </main>
+    </div>
+  );
+}
+
+function Shown({ panel, id, live, isLive }: { readonly panel: string; readonly id: string | null; readonly live: Live; readonly isLive: boolean }) {
+  switch (panel) {
+    case "overview":
+      return <Overview live={live} isLive={isLive} />;
+    case "executions":
+      return id === null ? <ExecutionsPanel live={live} isLive={isLive} /> : <ExecutionPage key={id} id={id} live={live} />;
+    case "sessions":
+      return <SessionsPanel isLive={isLive} />;
+    case "alerts":
+      return <AlertsPanel isLive={isLive} />;
+    case "users":
+      return id === null ? <UsersPanel /> : <UserPage key={id} id={id} />;
+    case "compliance":
+      return <CompliancePanel />;
+    case "audit":
+      return <AuditPanel />;
+    default:
+      return <p className="panel-empty">There is no such panel.</p>;
+  }
+}
+
+function LiveSwitch({ live, isLive }: { readonly live: Live; readonly isLive: boolean }) {
+  const [, change] = useQuery();
+  const words = !isLive ? "paused" : live.picture === null ? "waiting" : live.stale ? "stale" : live.age < 1500 ? "now" : `${Math.round(live.age / 1000)} s ago`;
+  return (
+    <label className="live-switch">
+      <span className="figure" data-stale={live.stale}>
+        {isLive && live.picture !== null && !live.stale ? `updated ${words}` : words}
+      </span>
+      <span>Live</span>
+      <input className="switch" type="checkbox" role="switch" checked={isLive} onChange={(event) => change({ live: event.target.checked ? null : "off" })} />
+    </label>
+  );
+}
+
+function Range() {
+  const minutes = useRange();
+  const [, change] = useQuery();
+  return (
+    <div className="segments ops-range" role="radiogroup" aria-label="Time range">
+      {RANGES.map(([each, words]) => (
+        <label key={each} className="segment">
+          <input type="radio" name="range" checked={minutes === each} onChange={() => change({ range: each === 60 ? null : String(each) })} />
+          <span>{words}</span>
+        </label>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,205 @@
+/** Parts of the panels: a frame with its states, a table, chips, a question before something is ended. */
+import { useId, useState, type ReactNode } from "react";
+import { Problem } from "../core/api.ts";
+import { useApp } from "../components/app.ts";
+import { Button, Dialog } from "../components/controls.tsx";
+import { AlertIcon } from "../components/icons.tsx";
+import type { Polled } from "./state.ts";
+
+export function Panel({ title, words, actions, children }: { readonly title: string; readonly words?: ReactNode; readonly actions?: ReactNode; readonly children: ReactNode }) {
+  const id = useId();
+  return (
+    <section className="panel" aria-labelledby={id}>
+      <div className="panel-head">
+        <div className="panel-title">
+          <h2 id={id}>{title}</h2>
+          {words && <p>{words}</p>}
+        </div>
+        {actions && <div className="panel-actions">{actions}</div>}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+/** What a panel shows while it has nothing, could not ask, or has something. */
+export function Loaded<T>({ polled, empty, children }: { readonly polled: Polled<T>; readonly empty?: (data: T) => string | null; readonly children: (data: T) => ReactNode }) {
+  const { data, problem, loading, reload } = polled;
+  const nothing = data === null ? null : (empty?.(data) ?? null);
+  return (
+    <>
+      {problem && (
+        <p className="panel-problem" role="alert">
+          <AlertIcon />
+          <span>
+            {problem.message} {data !== null && "What is shown is older."}
+          </span>
+          <button type="button" className="link-button" onClick={reload}>
+            Try again
+          </button>
+        </p>
+      )}
+      {data === null && loading && !problem && (
+        <div className="panel-waiting" role="status">
+          <span className="visually-hidden">Loading</span>
+          <div className="skeleton" />
+          <div className="skeleton" />
+          <div className="skeleton" />
+        </div>
+      )}
+      {nothing !== null ? <p className="panel-empty">{nothing}</p> : data !== null && children(data)}
+    </>
+  );
+}
+
+export interface Column<T> {
+  readonly name: string;
+  readonly cell: (row: T) => ReactNode;
+  readonly align?: "right";
+  /** With it, the column can be sorted by. */
+  readonly by?: (row: T) => string | number;
+  /** Not shown on a phone: the row's own page has it. */
+  readonly wide?: boolean;
+}
+
+/** A table whose head sorts. Scrolls by itself, also with the keyboard. */
+export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { readonly label: string; readonly columns: ReadonlyArray<Column<T>>; readonly rows: ReadonlyArray<T>; readonly id: (row: T) => string; readonly sort?: string | null; readonly onSort?: (sort: string) => void }) {
+  const name = sort?.replace(/^-/, "");
+  const down = sort?.startsWith("-") ?? false;
+  const by = columns.find((each) => each.name === name)?.by;
+  const sorted = by
+    ? [...rows].sort((one, other) => {
+        const [a, b] = [by(one), by(other)];
+        return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
+      })
+    : rows;
+  return (
+    <div className="table-scroll ops-table" role="region" aria-label={label} tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column.name} scope="col" className={cls(column)} aria-sort={column.name === name ? (down ? "descending" : "ascending") : undefined}>
+                {column.by && onSort ? (
+                  <button type="button" className="sort" onClick={() => onSort(column.name === name && !down ? `-${column.name}` : column.name)}>
+                    {column.name}
+                    <span aria-hidden="true">{column.name === name ? (down ? "↓" : "↑") : ""}</span>
+                  </button>
+                ) : (
+                  column.name
+                )}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map((row) => (
+            <tr key={id(row)}>
+              {columns.map((column) => (
+                <td key={column.name} className={cls(column)}>
+                  {column.cell(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const cls = (column: { readonly align?: "right"; readonly wide?: boolean }): string | undefined => [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : ""].join(" ").trim() || undefined;
+
+export type Tone = "plain" | "good" | "warn" | "bad" | "accent";
+export const Chip = ({ tone = "plain", children }: { readonly tone?: Tone; readonly children: ReactNode }) => <span className={`chip chip-${tone}`}>{children}</span>;
+
+const TONES: Readonly<Record<string, Tone>> = {
+  running: "accent",
+  pending: "plain",
+  queued: "plain",
+  succeeded: "good",
+  completed: "good",
+  failed: "bad",
+  timed_out: "bad",
+  stalled: "bad",
+  died: "bad",
+  cancelled: "plain",
+  critical: "bad",
+  warning: "warn",
+  error: "bad",
+  info: "plain",
+};
+export const StateChip = ({ state }: { readonly state: string }) => <Chip tone={TONES[state] ?? "plain"}>{state.replace("_", " ")}</Chip>;
+
+/** An id, short, whole when pointed at. */
+export const ShortId = ({ id }: { readonly id: string }) => (
+  <code className="short-id" title={id}>
+    {id.length > 14 ? `${id.slice(0, 4)}…${id.slice(-6)}` : id}
+  </code>
+);
+
+/** A button that asks first. `run` may fail; the dialog says so and stays. */
+export function Asking({ label, title, words, confirm, danger = true, onDone, run, children }: { readonly label: string; readonly title: string; readonly words: ReactNode; readonly confirm: string; readonly danger?: boolean; readonly onDone?: () => void; readonly run: (form: FormData) => Promise<unknown>; readonly children?: ReactNode }) {
+  const app = useApp();
+  const [open, setOpen] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const close = (): void => {
+    setOpen(false);
+    setProblem(null);
+  };
+  return (
+    <>
+      <button type="button" className="quiet-button" onClick={() => setOpen(true)}>
+        {label}
+      </button>
+      {open && (
+        <Dialog title={title} onClose={close}>
+          <form
+            className="form"
+            onSubmit={async (event) => {
+              event.preventDefault();
+              const form = new FormData(event.currentTarget);
+              setBusy(true);
+              setProblem(null);
+              try {
+                await run(form);
+                close();
+                onDone?.();
+              } catch (error) {
+                if (error instanceof Problem && error.status === 401) {
+                  close();
+                  app.failed(error);
+                } else setProblem(error instanceof Problem ? error : new Problem(0, "unexpected", String(error)));
+              }
+              setBusy(false);
+            }}
+          >
+            <p className="dialog-words">{words}</p>
+            {children}
+            {problem && (
+              <p className="form-problem" role="alert">
+                <AlertIcon />
+                <span>{problem.message}</span>
+              </p>
+            )}
+            <div className="form-actions">
+              <Button onClick={close}>Keep</Button>
+              <Button type="submit" kind={danger ? "danger" : "primary"} busy={busy} data-focus-first>
+                {confirm}
+              </Button>
+            </div>
+          </form>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+export const More = ({ onMore, busy }: { readonly onMore: () => void; readonly busy: boolean }) => (
+  <div className="panel-more">
+    <Button busy={busy} onClick={onMore}>
+      Show more
+    </Button>
+  </div>
+);

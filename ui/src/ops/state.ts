@@ -1,0 +1,104 @@
+/** What the panels share: the time range and the live switch in the address, polling, and the pushed picture. */
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { Problem } from "../core/api.ts";
+import type { Operations } from "../core/protocol.gen.ts";
+import { router } from "../core/route.ts";
+import { useApp, useClient } from "../components/app.ts";
+
+export const RANGES: ReadonlyArray<readonly [number, string]> = [
+  [15, "15 m"],
+  [60, "1 h"],
+  [360, "6 h"],
+  [1440, "24 h"],
+  [10_080, "7 d"],
+];
+const BEAT_MS = 1000;
+/** Missed beats after which what is shown is called stale. */
+const MISSED = 3;
+
+/** The address's parameters, and a way to change some of them (null removes one). */
+export function useQuery(): readonly [URLSearchParams, (change: Readonly<Record<string, string | null>>) => void] {
+  const search = useSyncExternalStore(router.subscribe, router.search);
+  const change = useCallback((changes: Readonly<Record<string, string | null>>) => {
+    const next = new URLSearchParams(router.search());
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === null || value === "") next.delete(key);
+      else next.set(key, value);
+    }
+    const text = next.toString();
+    router.go(router.path() + (text === "" ? "" : `?${text}`), { replace: true });
+  }, []);
+  return [new URLSearchParams(search), change];
+}
+
+export function useRange(): number {
+  const [query] = useQuery();
+  const asked = Number(query.get("range"));
+  return RANGES.some(([minutes]) => minutes === asked) ? asked : 60;
+}
+
+export function useIsLive(): boolean {
+  const [query] = useQuery();
+  return query.get("live") !== "off";
+}
+
+export interface Polled<T> {
+  readonly data: T | null;
+  readonly problem: Problem | null;
+  readonly loading: boolean;
+  readonly reload: () => void;
+}
+
+/** Ask now, when `key` changes, and every `everyMs` while the page is seen. What was known stays while it is asked again. */
+export function usePolled<T>(ask: () => Promise<T>, key: string, everyMs: number | null): Polled<T> {
+  const app = useApp();
+  const [state, setState] = useState<{ data: T | null; problem: Problem | null; loading: boolean }>({ data: null, problem: null, loading: true });
+  const asking = useRef(ask);
+  asking.current = ask;
+  const number = useRef(0);
+  const reload = useCallback(() => {
+    const mine = ++number.current;
+    asking.current().then(
+      (data) => mine === number.current && setState({ data, problem: null, loading: false }),
+      (error: unknown) => {
+        if (mine !== number.current) return;
+        if (error instanceof Problem && error.status === 401) app.failed(error);
+        const problem = error instanceof Problem ? error : new Problem(0, "unexpected", String(error));
+        setState((before) => ({ ...before, problem, loading: false }));
+      },
+    );
+  }, [app]);
+  useEffect(() => {
+    setState((before) => ({ ...before, data: null, loading: true }));
+    reload();
+    return () => void number.current++;
+  }, [key, reload]);
+  useEffect(() => {
+    if (everyMs === null) return;
+    const timer = setInterval(() => document.visibilityState === "visible" && reload(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs, reload]);
+  return { ...state, reload };
+}
+
+export interface Live {
+  readonly picture: Operations | null;
+  /** Milliseconds since it came. */
+  readonly age: number;
+  readonly stale: boolean;
+}
+
+/** The picture that the server pushes once a second, while `on`. */
+export function useOperations(on: boolean): Live {
+  const { client } = useApp();
+  const connected = useClient(client).connection.phase === "open";
+  const [live, setLive] = useState<{ picture: Operations; at: number } | null>(null);
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => (on ? client.watchOperations((picture) => setLive({ picture, at: Date.now() })) : undefined), [client, on]);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), BEAT_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const age = live === null ? 0 : Math.max(0, now - live.at);
+  return { picture: live?.picture ?? null, age, stale: on && live !== null && (age > MISSED * BEAT_MS + 500 || !connected) };
+}
