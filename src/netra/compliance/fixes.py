@@ -25,10 +25,10 @@ from pathlib import Path
 
 from . import baseline as baselines
 from .extract import extract
-from .facts import MODULE, How
 from .housekeeping import STALE, UNUSED, split
+from .needs import Needs
 from .outcome import Outcome
-from .project import File, Project
+from .project import File
 from .rule import Edit, Finding, Fix
 
 PASSES = 5
@@ -67,7 +67,7 @@ def plan(outcome: Outcome, *, unsafe: bool) -> FixPlan:
     """What can be applied to the code of an outcome at once."""
     root, files = outcome.report.root, outcome.report.project.by_path
     made = FixPlan()
-    needs = _Needs(outcome.report.project)
+    needs = Needs(outcome.report.project)
     sources: dict[str, _Source | str] = {}
     taken: dict[str, list[Edit]] = defaultdict(list)
     accepted: list[tuple[Finding, Fix]] = []
@@ -161,75 +161,45 @@ def _where(line: str, text: str) -> int | None:
     """The column of the only place where a line has a text, as words of its own; None when it has none, or several."""
     before = r"(?<![\w.])" if text[:1].isalnum() or text[:1] in "_." else ""
     after = r"(?![\w.])" if text[-1:].isalnum() or text[-1:] in "_." else ""
+    if text.startswith("from ") and not text.endswith(" import"):
+        after = r"(?=[ \t]*(?:[#;\r\n]|$))"  # a whole statement: facts do not tell `X as X` from `X`
     found = [match.start() for match in re.finditer(f"{before}{re.escape(text)}{after}", line)]
     return found[0] if len(found) == 1 else None
-
-
-class _Needs:
-    """What files import at import time, looked up once."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._links: dict[File, set[File]] = {}
-        self._reached: dict[File, set[File]] = {}
-
-    def circle(self, fix: Fix) -> str:
-        """Why a fix would close a circle: it makes a file import another that needs it, and that it did not need."""
-        for importer, imported in fix.imports:
-            goal, start = self._project.by_path.get(importer), self._project.by_path.get(imported)
-            if goal is None or start is None:
-                continue
-            if goal in self._reach(start) and start not in self._reach(goal):
-                return f"{start.module} imports {goal.module}: it would close a circle"
-        return ""
-
-    def _reach(self, start: File) -> set[File]:
-        """The files that are imported when a file is; itself only when it is in a circle."""
-        known = self._reached.get(start)
-        if known is None:
-            known = self._reached[start] = set()
-            left = [start]
-            while left:
-                more = self._direct(left.pop()) - known
-                known |= more
-                left += more
-        return known
-
-    def _direct(self, file: File) -> set[File]:
-        found = self._links.get(file)
-        if found is None:
-            found = self._links[file] = set()
-            for row in file.facts.imports:
-                if row.function != MODULE or row.how & How.TYPE_CHECKING:
-                    continue
-                symbols = [self._project.module(file, row.module, row.level)]
-                if row.name not in ("", "*"):
-                    symbols.append(self._project.imported(file, row).symbol)
-                found |= {each.file for each in symbols if each.kind == "module" and each.file is not None}
-        return found
 
 
 def _largest(
     accepted: list[tuple[Finding, Fix]], sources: dict[str, _Source]
 ) -> tuple[list[tuple[Finding, Fix]], dict[str, tuple[_Source, str]]]:
-    """The fixes after which every file parses, and the texts they lead to."""
-    broken: set[str] = set()
+    """The fixes after which every file parses, and the texts they lead to.
+
+    Of a file that would not, those that break it by themselves are left out, or all of them when none does.
+    """
+    usable = accepted
     while True:
-        usable = [(finding, fix) for finding, fix in accepted if broken.isdisjoint(edit.path for edit in fix.edits)]
         edits: dict[str, dict[Edit, None]] = defaultdict(dict)
         for _, fix in usable:
             for edit in fix.edits:
                 edits[edit.path][edit] = None
-        texts = {}
+        texts: dict[str, tuple[_Source, str]] = {}
+        broken: dict[str, set[Edit]] = {}
         for path, wanted in edits.items():
-            source = sources[path]
-            text = _applied(source.text, wanted)
-            if text is None or not _writable(text, source):
-                broken.add(path)
-            elif text != source.text:
-                texts[path] = (source, text)
-        if broken.isdisjoint(edits):
+            text = _after(sources[path], wanted)
+            if text is None:
+                broken[path] = {edit for edit in wanted if _after(sources[path], [edit]) is None} or set(wanted)
+            elif text != sources[path].text:
+                texts[path] = (sources[path], text)
+        if not broken:
             return usable, texts
+        usable = [
+            (finding, fix)
+            for finding, fix in usable
+            if not any(edit in broken.get(edit.path, ()) for edit in fix.edits)
+        ]
+
+
+def _after(source: _Source, edits: Iterable[Edit]) -> str | None:
+    text = _applied(source.text, edits)
+    return text if text is not None and _writable(text, source) else None
 
 
 def diff_of(made: FixPlan, prefix: str = "") -> str:

@@ -51,6 +51,14 @@ def test_a_fix_after_which_a_file_does_not_parse_is_taken_back_in_all_its_files(
     assert [(each.finding, each.reason) for each in made.refused] == [(breaking, "the file would not parse after it")]
 
 
+def test_a_fix_that_breaks_a_file_does_not_take_the_others_of_the_file_with_it(tmp_path: Path) -> None:
+    breaking, good = finding(Edit("pkg/a.py", 1, 1, "x = (\n")), finding(Edit("pkg/a.py", 3, 3, "z = 9\n"))
+    made = plan(outcome(tmp_path, breaking, good), unsafe=False)
+    write(made)
+    assert text(tmp_path, "a.py") == "x = 1\ny = 2\nz = 9\n"
+    assert (made.mended, [each.finding for each in made.refused]) == ([good], [breaking])
+
+
 def test_overlapping_fixes_are_refused_and_equal_edits_are_one(tmp_path: Path) -> None:
     first = finding(Edit("pkg/a.py", 1, 2, "x = y = 0\n"))
     second = finding(Edit("pkg/a.py", 2, 3, "z = 0\n"), Edit("pkg/b.py", 1, 1, "p = 0\n"))

@@ -240,6 +240,12 @@ REFUSED: list[Any] = [
     ),
     pytest.param(
         "SSOT202",
+        {**APP, "app/old.py": "x = 1\n", "app/b.py": "from app.old import x, Order as Order\n"},
+        "is not written as expected",
+        id="an alias that is none",
+    ),
+    pytest.param(
+        "SSOT202",
         {**APP, "app/old.py": "", "app/b.py": "from  app.old  import Order\n"},
         "is not written as expected",
         id="unusual spelling",
