@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache as once
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -43,13 +43,19 @@ _THREADED: Final = 200
 """Files; fewer are hashed without threads."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadTree:
-    """A tree, the facts of its files in its order, and the hash of each one's content, empty where unreadable."""
+    """A tree, and the hash of the content of each of its files, empty where unreadable."""
 
     tree: Tree
-    files: list[tuple[str, FileFacts]]
     keys: list[bytes]
+    store: Store
+
+    @cached_property
+    def files(self) -> list[tuple[str, FileFacts]]:
+        """The facts of each file, in the tree's order."""
+        root = os.fspath(self.tree.root)
+        return _facts(self.tree.python, [f"{root}/{each}" for each in self.tree.python], self.keys, self.store)
 
 
 def read_tree(
@@ -73,7 +79,7 @@ def look(tree: Tree, progress: Progress, *, jobs: int = 0, cache: Path | None = 
     root = os.fspath(tree.root)
     paths = [f"{root}/{each}" for each in tree.python]
     signatures = [_signature(each) for each in paths]
-    keys = _keys(tree.python, paths, signatures, known, progress)
+    keys, looked = _keys(tree.python, paths, signatures, known, progress)
     in_store = store.keys()
     wanted: dict[bytes, int] = {}
     for number, key in enumerate(keys):
@@ -102,8 +108,9 @@ def look(tree: Tree, progress: Progress, *, jobs: int = 0, cache: Path | None = 
             store.add(key, parts)
     finally:
         store.finish(set(keys))
-        _save_known(directory, tree.python, signatures, keys, known, began - _RACY_NS)
-    return ReadTree(tree, _facts(tree.python, paths, keys, store), keys)
+        if looked:
+            _save_known(directory, tree.python, signatures, keys, known, began - _RACY_NS)
+    return ReadTree(tree, keys, store)
 
 
 def _facts(names: Iterable[str], paths: list[str], keys: list[bytes], store: Store) -> list[tuple[str, FileFacts]]:
@@ -151,8 +158,8 @@ def _keys(
     signatures: list[Signature | None],
     known: dict[str, tuple[Signature, bytes]],
     progress: Progress,
-) -> list[bytes]:
-    """The hash of each file's content; empty when it cannot be read."""
+) -> tuple[list[bytes], bool]:
+    """The hash of each file's content, empty when it cannot be read; and whether any file was opened for it."""
     keys: list[bytes] = [b""] * len(paths)
     unknown: list[int] = []
     for number, (name, signature) in enumerate(zip(names, signatures, strict=True)):
@@ -164,7 +171,7 @@ def _keys(
     if len(unknown) < _THREADED:
         for number in unknown:
             keys[number] = key_of(paths[number])
-        return keys
+        return keys, bool(unknown)
     with ThreadPoolExecutor(pool.cores()) as threads:
         for at, (number, key) in enumerate(
             zip(unknown, threads.map(key_of, [paths[each] for each in unknown], chunksize=64), strict=True)
@@ -172,7 +179,7 @@ def _keys(
             keys[number] = key
             if at % 1000 == 0:
                 progress("look at files", at, len(unknown))
-    return keys
+    return keys, True
 
 
 def _is_text(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 5
+VERSION: Final = 7
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 SKETCH_LINES: Final = 8
@@ -152,8 +152,9 @@ class Function(Struct, frozen=True):
     method that returns that."""
     digest: str
     """As that of a class."""
-    sketch: list[int]
-    """The smallest hashes of its lines (a bottom-k MinHash); empty for fewer than `SKETCH_LINES` lines."""
+    sketch: bytes
+    """The smallest hashes of its lines (a bottom-k MinHash), see `text.hashes`; empty for fewer than `SKETCH_LINES`
+    lines."""
     admits: str
     """Of a stub, the words by which its comments and docstring say so; see `text.Lines.admission`."""
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import builtins
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar, overload
 
 from .config import ScopeName
 from .facts import MODULE, Class, FileFacts, Function, How, Import
+
+_Default = TypeVar("_Default")
 
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
@@ -37,7 +39,7 @@ class File:
     is_package: bool
     scope: ScopeName = "core"
     service: str = ""
-    names: dict[str, list[Symbol]] = field(default_factory=dict)
+    names: Names = field(init=False, repr=False)
     directory: str = field(init=False)
     package: str = field(init=False)
     """The dotted name relative imports begin at."""
@@ -153,7 +155,7 @@ class Project:
         self._modules: dict[tuple[str, str], Symbol] = {}
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
         for file in self.files:
-            _index(file)
+            file.names = Names(file)
 
     def _file(self, path: str, facts: FileFacts) -> File:
         parts = path[:-3].split("/")
@@ -460,25 +462,89 @@ class Project:
         return False if ancestry.complete else None
 
 
-def _index(file: File) -> None:
-    names = file.names
-    facts = file.facts
-    for index, row in enumerate(facts.imports):
-        if row.function == MODULE and row.bound and not row.how & How.IN_CLASS:
-            names.setdefault(row.bound, []).append(Symbol("import", file, index, how=row.how, line=row.line))
-    for index, class_ in enumerate(facts.classes):
-        if class_.function == MODULE and class_.outer == MODULE:
-            names.setdefault(class_.name, []).append(Symbol("class", file, index, how=class_.how, line=class_.line))
-    for index, function in enumerate(facts.functions):
-        if function.owner == MODULE and function.outer == MODULE:
-            names.setdefault(function.name, []).append(
-                Symbol("function", file, index, how=function.how, line=function.line)
-            )
-    for index, assignment in enumerate(facts.assignments):
-        if assignment.function == MODULE or assignment.name not in names:
-            names.setdefault(assignment.name, []).append(
-                Symbol("value", file, index, how=assignment.how, line=assignment.line)
-            )
+class Names(Mapping[str, list[Symbol]]):
+    """What is bound at the top of a file, by name: symbols, in the order of the tables.
+
+    There are millions in a large tree, most of which nobody asks for: until then each is one number.
+    """
+
+    __slots__ = ("_bound", "_file")
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        bound: dict[str, int | tuple[int, ...] | list[Symbol]] = {}
+        self._bound = bound
+        facts = file.facts
+        top = [
+            (row.bound, _coded(_IMPORT, index, row.how, row.line))
+            for index, row in enumerate(facts.imports)
+            if row.function == MODULE and row.bound and not row.how & How.IN_CLASS
+        ]
+        top += [
+            (row.name, _coded(_CLASS, index, row.how, row.line))
+            for index, row in enumerate(facts.classes)
+            if row.function == MODULE and row.outer == MODULE
+        ]
+        top += [
+            (row.name, _coded(_FUNCTION, index, row.how, row.line))
+            for index, row in enumerate(facts.functions)
+            if row.owner == MODULE and row.outer == MODULE
+        ]
+        for name, code in top:
+            _bind(bound, name, code)
+        for index, row in enumerate(facts.assignments):
+            if row.function == MODULE or row.name not in bound:
+                _bind(bound, row.name, _coded(_VALUE, index, row.how, row.line))
+
+    def __getitem__(self, name: str) -> list[Symbol]:
+        found = self._bound[name]
+        if type(found) is not list:
+            found = self._bound[name] = self._symbols(found)
+        return found
+
+    @overload
+    def get(self, name: str, default: None = None, /) -> list[Symbol] | None: ...
+
+    @overload
+    def get(self, name: str, default: _Default, /) -> list[Symbol] | _Default: ...
+
+    def get(self, name: str, default: object = None, /) -> object:
+        return self[name] if name in self._bound else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._bound
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bound)
+
+    def __len__(self) -> int:
+        return len(self._bound)
+
+    def items(self) -> ItemsView[str, list[Symbol]]:
+        """Made for who walks through all, and not kept."""
+        return {
+            name: found if type(found) is list else self._symbols(found) for name, found in self._bound.items()
+        }.items()
+
+    def _symbols(self, found: Any) -> list[Symbol]:
+        return [
+            Symbol(_KINDS[code & 3], self._file, code >> 32, how=code >> 2 & 63, line=code >> 8 & 0xFFFFFF)
+            for code in ((found,) if type(found) is int else found)
+        ]
+
+
+_KINDS: Final[tuple[Literal["import", "class", "function", "value"], ...]] = ("import", "class", "function", "value")
+_IMPORT, _CLASS, _FUNCTION, _VALUE = range(4)
+
+
+def _coded(kind: int, index: int, how: int, line: int) -> int:
+    return kind | how << 2 | min(line, 0xFFFFFF) << 8 | index << 32
+
+
+def _bind(bound: dict[str, int | tuple[int, ...] | list[Symbol]], name: str, code: int) -> None:
+    known: Any = bound.setdefault(name, code)
+    if known is not code:
+        bound[name] = (known, code) if type(known) is int else (*known, code)
 
 
 def _stem(path: str) -> str:

@@ -10,6 +10,7 @@ import codecs
 import re
 from collections.abc import Iterable
 from hashlib import blake2b, sha256
+from struct import pack, unpack
 from zlib import crc32
 
 from .facts import SKETCH, SKETCH_LINES, Suppression
@@ -136,12 +137,18 @@ def digest(lines: list[str]) -> str:
     return blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest() if lines else ""
 
 
-def sketch(lines: list[str]) -> list[int]:
-    """The smallest hashes of the lines after the first, which names the function."""
+def sketch(lines: list[str]) -> bytes:
+    """The smallest hashes of the lines after the first, which names the function; see `hashes`."""
     body = lines[1:]
     if len(body) < SKETCH_LINES:
-        return []
-    return sorted({crc32(line.encode("utf-8", "surrogatepass")) for line in body})[:SKETCH]
+        return b""
+    found = sorted({crc32(line.encode("utf-8", "surrogatepass")) for line in body})[:SKETCH]
+    return pack(f"<{len(found)}I", *found)
+
+
+def hashes(sketch: bytes) -> tuple[int, ...]:
+    """The numbers of a sketch, ascending. It is kept as four bytes for each: numbers take ten times the memory."""
+    return unpack(f"<{len(sketch) // 4}I", sketch)
 
 
 def is_generated(text: str) -> bool:

@@ -16,6 +16,7 @@ from netra.compliance.facts import MODULE, SKETCH, Function
 from netra.compliance.naming import is_foreign, version, without_variant
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.text import hashes
 
 LIKENESS = 0.85
 """Estimated common lines of all lines, from which on two functions are near copies."""
@@ -94,8 +95,8 @@ def _index(project: Project) -> tuple[list[_Row], dict[int, list[int]]]:
     rows: list[_Row] = []
     for file in _ours(project):
         for at, row in enumerate(file.facts.functions):
-            if len(row.sketch) >= FEWEST_HASHES and row.outer == MODULE:
-                for each in row.sketch[:_PREFIX]:
+            if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
+                for each in hashes(row.sketch[: 4 * _PREFIX]):
                     index[each].append(len(rows))
                 rows.append((file, at))
     return rows, index
@@ -180,7 +181,7 @@ def _are_near(one: _Row, other: _Row) -> bool:
         return False  # a copy, or the same method of two classes
     if _deployable(one[0]) != _deployable(other[0]):
         return False
-    ours, theirs = set(left.sketch), set(right.sketch)
+    ours, theirs = set(hashes(left.sketch)), set(hashes(right.sketch))
     if len(ours & theirs) < LIKENESS * max(len(ours), len(theirs)):
         return False  # the union has at least so many
     smallest = sorted(ours | theirs)[:SKETCH]
