@@ -65,7 +65,7 @@ class Scene:
 class WatchProcess:
     """`netra watch` beside a server, on the same database."""
 
-    def __init__(self, server: ServerProcess, database: str | None, *arguments: str, seconds: int = 3) -> None:
+    def __init__(self, server: ServerProcess, database: str | None, *arguments: str, seconds: float = 3) -> None:
         where = ["--data-dir", str(server.data_dir)]
         if database is not None:
             where += ["--database-url", database]

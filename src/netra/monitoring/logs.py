@@ -48,6 +48,7 @@ _QUIET = {
     "dbos": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
+    "netra.storage.pools": logging.WARNING,  # SQLAlchemy's own lines, under the names of our classes
     "openai": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "uvicorn": logging.WARNING,

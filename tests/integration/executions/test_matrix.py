@@ -82,7 +82,7 @@ def watch(tmp_path: Path) -> Iterator[Watching]:
     """Start `netra watch` beside a server."""
     watches: list[WatchProcess] = []
 
-    def start(server: ServerProcess, database: str | None, *arguments: str, seconds: int = 3) -> WatchProcess:
+    def start(server: ServerProcess, database: str | None, *arguments: str, seconds: float = 3) -> WatchProcess:
         watches.append(WatchProcess(server, database, *arguments, seconds=seconds))
         return watches[-1]
 
@@ -163,7 +163,7 @@ def test_a_database_that_was_away_ends_nothing(start_server: Start, watch: Watch
     try:
         database = postgres.create_database()
         server = start_server(agents=AGENTS, environment=QUICK, database_url=database)
-        watching = watch(server, database)
+        watching = watch(server, database, seconds=2)
         scene = Scene(server)
         thread = scene.send("steps", f"3 {tmp_path}")
         scene.until(thread, "tool_completed")
@@ -172,7 +172,7 @@ def test_a_database_that_was_away_ends_nothing(start_server: Start, watch: Watch
         postgres.crash()
         watching.wait_for("cannot be reached", 30)
         (tmp_path / "2").touch()
-        time.sleep(4)  # longer than the bound after which a run is an orphan
+        time.sleep(2.5)  # longer than the bound after which a run is an orphan
         postgres.resume()
         watching.wait_for("answers again", 30)
         (tmp_path / "3").touch()
@@ -269,8 +269,7 @@ def test_a_killed_server_that_does_not_come_back_is_noticed(
     assert once.wait() == 0
     assert "Ended 0 runs" in once.output, "a server that lives is left alone"
     server.kill9()
-    time.sleep(3)  # the bound
-    once = watch(server, database, "--once")
+    once = watch(server, database, "--once", seconds=0.5)  # gone by when the process has started and looks
     assert once.wait() == 0
     assert "Ended 1 run." in once.output
     (tmp_path / "2").touch()
