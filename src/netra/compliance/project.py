@@ -153,6 +153,8 @@ class Project:
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
+        self._named: dict[str, list[File]] = {}
+        """Files by the dotted names that lead to them, as far as those were asked for."""
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
         for file in self.files:
             file.names = Names(file)
@@ -225,12 +227,14 @@ class Project:
         if parts[0] in sys.stdlib_module_names and parts[0] not in ("test", "tests"):
             return Symbol("external", name=module)
         tail = "/" + "/".join(parts)
-        candidates = [
-            file
-            for file in self._by_tail.get(parts[-1], ())
-            if f"/{_module_path(file.path)}".endswith(tail) and len(parts) >= file.module.count(".") + 1
-        ]
-        candidates = [file for file in candidates if self._visible(importer, file, len(parts))]
+        named = self._named.get(module)
+        if named is None:
+            named = self._named[module] = [
+                file
+                for file in self._by_tail.get(parts[-1], ())
+                if f"/{_module_path(file.path)}".endswith(tail) and len(parts) >= file.module.count(".") + 1
+            ]
+        candidates = [file for file in named if self._visible(importer, file, len(parts))]
         if candidates:
             return Symbol("module", _nearest(importer, candidates))
         if parts[0] not in self.tops:

@@ -50,6 +50,7 @@ class Receivers:
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
         self._given: set[str] | None = None
         self._children: dict[str, list[Symbol]] | None = None
+        self._descendants: dict[tuple[str, int], list[Symbol]] = {}
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
@@ -116,6 +117,13 @@ class Receivers:
     def descendants(self, symbol: Symbol) -> list[Symbol]:
         """Classes of the project that may inherit from a class. Found by the names of bases: too many, never too few,
         but for a base that is an expression."""
+        assert symbol.file is not None
+        known = self._descendants.get((symbol.file.path, symbol.index))
+        if known is None:
+            known = self._descendants[symbol.file.path, symbol.index] = self._find_descendants(symbol)
+        return known
+
+    def _find_descendants(self, symbol: Symbol) -> list[Symbol]:
         if self._children is None:
             self._children = _children(self._project)
         found: dict[tuple[str, int], Symbol] = {}
