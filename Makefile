@@ -3,7 +3,7 @@
 #
 #   make serve             serve on http://localhost:8000      PORT=9000, ARGS="--data-dir /srv/netra"
 #   make test              everything that is tested           ARGS="tests/unit -k log"
-#   make lint              ruff and mypy
+#   make lint              ruff, mypy and netra check
 #   make format            ruff's formatter and its safe fixes
 #   make bench             benchmarks side by side with peers; ARGS=--quick for a smoke run
 
@@ -60,6 +60,7 @@ lint: $(VENV)/.netra-test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/netra check --fail-on warning
 
 format: $(VENV)/.netra-test
 	@$(BIN)/ruff check --fix --exit-zero --quiet .

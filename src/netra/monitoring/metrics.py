@@ -18,6 +18,7 @@ from prometheus_client import (
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_UNITS = (1, 2, 5, 10, 20, 50, 100, 200, 512)
 _SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
@@ -41,10 +42,7 @@ class Metrics:
             "netra_commit_seconds", "One group commit of the writer.", buckets=_FAST, registry=r
         )
         self.commit_units = Histogram(
-            "netra_commit_units",
-            "Units of work in one group commit.",
-            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
-            registry=r,
+            "netra_commit_units", "Units of work in one group commit.", buckets=_UNITS, registry=r
         )
         self.runs = Gauge("netra_runs", "Runs that have not ended, by state.", ["state"], registry=r)
         self.runs_ended = Counter("netra_runs_ended", "Runs that ended, by status.", ["status"], registry=r)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ def test_a_code_base_with_one_truth_is_clean_and_scores_100(tmp_path: Path) -> N
     assert done.stdout.splitlines()[-1].startswith("score 100.0 (core 100.0) · debt 0 · 0 errors, 0 warnings · 2 files")
 
 
+@pytest.mark.spec("compliance.exit-code")
 def test_errors_fail_the_check_and_the_last_line_says_how_things_stand(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     done = netra("check", cwd=tmp_path)
@@ -90,6 +93,7 @@ def test_paths_are_printed_as_seen_from_the_working_directory(tmp_path: Path) ->
     assert f"{tmp_path.name}/shop/report.py:8: error" in netra("check", str(tmp_path), cwd=tmp_path.parent).stdout
 
 
+@pytest.mark.spec("compliance.command")
 def test_a_limit_says_what_it_leaves_out_and_changes_neither_score_nor_exit_code(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     whole, cut = netra("check", cwd=tmp_path), netra("check", "--max", "1", cwd=tmp_path)
@@ -131,3 +135,106 @@ def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
         check=True,
     )
     assert "Traceback" not in done.stderr
+
+
+def in_terminal(*arguments: str, cwd: Path, **environment: str) -> str:
+    """What `netra …` prints where both of its outputs are a terminal."""
+    ours, theirs = pty.openpty()
+    without = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "CI")}
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**without, "TERM": "xterm-256color", "COLUMNS": "120", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    parts = []
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break  # the other end is closed
+        if not part:
+            break
+        parts.append(part)
+    os.close(ours)
+    assert process.wait(60) in (0, 1)
+    return b"".join(parts).decode()
+
+
+def test_a_terminal_gets_colours_unless_its_user_wants_none(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    assert "\x1b[31;1merror SSOT303\x1b[0m" in in_terminal("-m", "netra", "check", cwd=tmp_path)
+    assert "\x1b[" not in in_terminal("-m", "netra", "check", cwd=tmp_path, NO_COLOR="1")
+
+
+PATIENT = """
+import sys
+from netra.compliance import progress
+progress.PATIENCE_SECONDS = 0
+sys.argv = ["netra", "check", "--no-cache"]
+from netra.compliance.command import main
+main()
+"""
+
+
+def test_a_terminal_shows_how_far_a_long_check_is_and_a_pipe_does_not(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    shown = in_terminal("-c", PATIENT, cwd=tmp_path)
+    assert "apply rules" in shown
+    assert shown.rstrip().splitlines()[-1].startswith("\x1b[1mscore ")
+    done = subprocess.run([sys.executable, "-c", PATIENT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "apply rules" not in done.stdout + done.stderr
+
+
+def test_statistics_say_where_the_time_went_and_explain_what_would_raise_the_score(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    arguments = ("--statistics", "--explain-score", "--no-cache", "--jobs", "1")
+    text = netra("check", *arguments, cwd=tmp_path).stdout
+    for part in ("read files", "apply rules", "attribute reads", "What mending a single finding would add:"):
+        assert part in text
+    document = json.loads(netra("check", *arguments, "--format", "json", cwd=tmp_path).stdout)
+    assert document["seconds"]["read files"] > 0
+    best = document["would_raise_the_score"]["rules"][0]
+    assert best["points"] > 0
+    assert best["what"].startswith("SSOT")
+
+
+@pytest.mark.parametrize(("most", "code"), [(0, 1), (1, 0)])
+def test_a_number_of_new_findings_can_be_allowed(tmp_path: Path, most: int, code: int) -> None:
+    write(tmp_path, {**TWINS, "pyproject.toml": f"[tool.ssot]\nmax-new = {most}\n"})
+    assert netra("ssot", "baseline", "write", cwd=tmp_path).returncode == 0
+    write(tmp_path, {"shop/new.py": "from shop.report import nothing\n"})
+    done = netra("check", "--fail-on", "stale", cwd=tmp_path)
+    assert done.returncode == code, done.stdout
+
+
+def test_extend_select_adds_to_the_configuration(tmp_path: Path) -> None:
+    write(tmp_path, {**TWINS, "pyproject.toml": "[tool.ssot]\nselect = ['SSOT9']\n"})
+    assert netra("check", cwd=tmp_path).returncode == 0
+    assert netra("check", "--extend-select", "SSOT303", cwd=tmp_path).returncode == 1
+
+
+def test_an_output_file_leaves_the_last_line_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    done = netra("check", "--format", "junit", "--output", "reports/ssot.xml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("score ")
+    assert (tmp_path / "reports/ssot.xml").read_text().startswith("<?xml")
+    assert netra("check", "--output", ".", cwd=tmp_path).returncode == 2
+
+
+def test_a_fault_of_the_checker_exits_3_and_is_no_finding(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    program = (
+        "import sys; from netra.compliance import running\n"
+        "def fail(*arguments): raise LookupError('planted')\n"
+        "running.look = fail; sys.argv = ['netra', 'check']\n"
+        "from netra.compliance.command import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "LookupError: planted" in done.stderr
+    assert "a fault of it, not of the code it checks" in done.stderr

@@ -167,6 +167,7 @@ def test_a_history_is_written_only_when_asked_for(tmp_path: Path) -> None:
     assert "<polyline" in (tmp_path / "p.html").read_text()
 
 
+@pytest.mark.spec("compliance.command", "compliance.exit-code", "commands.compliance")
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -189,3 +190,16 @@ def test_the_old_script_takes_its_old_flags(tmp_path: Path, arguments: tuple[str
     assert done.returncode == code, done.stdout + done.stderr
     if "--json-output" in arguments:
         assert json.loads((tmp_path / "found.json").read_text())["counts"]["error"] >= 1
+
+
+@pytest.mark.spec("compliance.own-score", "commands.compliance")
+def test_this_project_passes_its_own_check_whole() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/check_architecture_compliance.py", "--threshold", "100", "--fail-on-violation"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("score 100.0 ")

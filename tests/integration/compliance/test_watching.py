@@ -25,9 +25,9 @@ RIGHT = "return metrics.error_count"
 class Watcher:
     """A watcher in a process of its own, and the lines it prints."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, program: tuple[str, ...] = ("-m", "netra", "check")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "netra", "check", "--continuous", *arguments],
+            [sys.executable, *program, "--continuous", *arguments],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,8 +64,10 @@ class Watcher:
 
 
 @contextmanager
-def watching(directory: Path, *arguments: str) -> Iterator[Watcher]:
-    watcher = Watcher(directory, *arguments)
+def watching(
+    directory: Path, *arguments: str, program: tuple[str, ...] = ("-m", "netra", "check")
+) -> Iterator[Watcher]:
+    watcher = Watcher(directory, *arguments, program=program)
     try:
         watcher.until('{"kind": "score"' if "jsonl" in arguments else "score ")
         time.sleep(0.5)  # the operating system is asked for changes after the first check
@@ -83,6 +85,7 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+@pytest.mark.spec("compliance.continuous")
 def test_each_change_prints_what_came_and_went_and_the_score(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     report = tmp_path / "shop/report.py"
@@ -127,3 +130,13 @@ def test_programs_can_follow_it_line_by_line(tmp_path: Path) -> None:
         change(tmp_path / "shop/report.py", WRONG, RIGHT)
         rows = [json.loads(line) for line in watcher.until('{"kind": "score"')]
         assert [(row["kind"], row.get("rule")) for row in rows] == [("-", "SSOT303"), ("score", None)]
+
+
+@pytest.mark.spec("commands.compliance")
+def test_the_old_script_watches_too_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    script = Path(__file__).parents[3] / "scripts" / "check_architecture_compliance.py"
+    with watching(tmp_path, program=(str(script),)) as watcher:
+        change(tmp_path / "shop/report.py", WRONG, RIGHT)
+        assert any(line.startswith("- shop/report.py:8: error SSOT303") for line in watcher.until("score "))
+        assert watcher.end(signal.SIGINT) == 0
