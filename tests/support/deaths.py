@@ -36,6 +36,12 @@ async def waits_for_ever(ctx: RunContext) -> None:
 
 
 @agent
+async def leaves_something(ctx: RunContext) -> str:
+    """Starts a process that outlives the server and keeps its output open; says which."""
+    return str(subprocess.Popen(["sleep", "60"], start_new_session=True).pid)
+
+
+@agent
 async def busy(ctx: RunContext) -> None:
     """Holds the event loop with a loop of its own; `stubborn` swallows every exception on the way."""
     await ctx.think("Counting.")

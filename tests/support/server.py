@@ -227,8 +227,7 @@ class ServerProcess:
             os.killpg(process.pid, number)
         code = process.wait(timeout)
         assert reader is not None and enough is not None
-        reader.join(5)
-        enough.close()
+        enough.close()  # what it has printed is in the pipe by now, and is read before the reader heeds this
         reader.join(5)
         self._process = self._reader = self._enough = None
         return code

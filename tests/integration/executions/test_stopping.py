@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -70,3 +71,20 @@ def test_a_server_stops_whatever_its_database_does_and_goes_on_later(
             assert (end["status"], end["final_response"]) == ("succeeded", "sum 6")
         scene.judge()
         server.close()
+
+
+def test_a_server_whose_child_keeps_its_output_open_is_closed_at_once(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    """Of the test tools: whoever reads what the server prints does not wait for a process that outlives it."""
+    server = start_server(agents=["support.deaths:leaves_something"])
+    scene = Scene(server)
+    child = int(scene.end(scene.send("leaves_something"), 20)["final_response"])
+    try:
+        began = time.monotonic()
+        server.kill9()
+        assert time.monotonic() - began < 4
+        assert "run_ended" in server.output
+        os.kill(child, 0)  # it is there still
+    finally:
+        os.kill(child, signal.SIGKILL)
