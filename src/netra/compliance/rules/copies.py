@@ -25,6 +25,8 @@ FEWEST_HASHES = 12
 MOST_ALIKE = 40
 """Functions that share a hash; more of them share an idiom."""
 FILE_LINES = 15
+LONE_LINES = 40
+"""Of a file with a single definition: fewer are an entry of a program."""
 _PREFIX = SKETCH - math.ceil(LIKENESS * SKETCH) + 2
 """Two sketches that are alike have at least one hash among so many of the smallest in common."""
 
@@ -126,10 +128,19 @@ def _copied_files(project: Project) -> list[list[File]]:
         by_digest: dict[tuple[Hashable, str], list[File]] = defaultdict(list)
         for file in _ours(project):
             facts = file.facts
-            if facts.digest and facts.lines >= FILE_LINES and (facts.classes or facts.functions):
+            definitions = len(facts.classes) + len(facts.functions)
+            if facts.digest and facts.lines >= (FILE_LINES if definitions > 1 else LONE_LINES) and definitions:
                 by_digest[_deployable(file), facts.digest].append(file)
-        known = _files[project] = [group for group in by_digest.values() if len(_apart(group)) > 1]
+        known = _files[project] = [
+            group for group in by_digest.values() if len(_apart(group)) > 1 and not _is_private_to_each(group)
+        ]
     return known
+
+
+def _is_private_to_each(files: list[File]) -> bool:
+    """Whether they are one private module of several packages."""
+    names = {file.path.rpartition("/")[2] for file in files}
+    return len(names) == 1 and next(iter(names)).startswith("_") and len(files) > 2
 
 
 def _is_backup(file: File) -> bool:

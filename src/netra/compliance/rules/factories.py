@@ -175,20 +175,20 @@ def _goes_around(each: Made, factory: Factory) -> bool:
         return False
     if each.call.function == MODULE:
         return True
-    if _is_apart(each):
+    if _is_apart(each, factory.class_):
         return False
     row = each.file.facts.functions[each.call.function]
     name = row.name.lstrip("_")
     return not row.caches and not name.startswith(("create_", "make_", "build_", *_ABOUT_TESTS))
 
 
-def _is_apart(each: Made) -> bool:
+def _is_apart(each: Made, class_: Symbol) -> bool:
     """Whether the name it is given says that it is to be another object."""
-    source = f"call:{each.call.name}"
+    source, own = f"call:{each.call.name}", set(words(class_.class_.name))
     return any(
         not _APART.isdisjoint(words(row.receiver))
         for row in each.file.facts.reads
-        if row.function == each.call.function and row.source == source
+        if row.function == each.call.function and (row.source == source or not own.isdisjoint(words(row.receiver)))
     )
 
 

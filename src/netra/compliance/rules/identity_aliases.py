@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How
 from netra.compliance.importers import ClassKey
-from netra.compliance.naming import is_foreign, stems, words
+from netra.compliance.naming import is_foreign, stems
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
 
 MANY = 3
+SHORT = 4
+"""Letters; fewer are an abbreviation or a sign."""
+ROOT = 5
+"""Letters at the beginning of two words that make them one with two endings."""
 _OF_TYPES = ("Type", "Types", "Like", "Cls", "Class", "T")
 """Ends of names that are given to types in annotations."""
 _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
@@ -69,16 +73,16 @@ def _is_class_name(name: str) -> bool:
 
 
 def _says_something_else(alias: str, name: str) -> bool:
-    if stems(alias) & stems(name):
-        return False
-    short, long = sorted((alias.lower(), name.lower()), key=len)
-    initials = "".join(word[0] for word in words(long_name(alias, name)))
-    return short not in long and not initials.startswith(short) and short != initials
+    """Whether no word of an alias is one of a name, or begins like one (`Printing` and `Printable`, `Elem` and
+    `Element`)."""
+    return len(alias) >= SHORT and not any(
+        _begin_alike(ours, theirs) for ours in stems(alias) for theirs in stems(name)
+    )
 
 
-def long_name(one: str, other: str) -> str:
-    """The longer of two names."""
-    return max(one, other, key=len)
+def _begin_alike(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return long.startswith(short[:ROOT]) if len(short) >= SHORT else long.startswith(short)
 
 
 def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:

@@ -51,7 +51,8 @@ _WHEN_IT_STARTS = frozenset(
         "disable", "disconnect", "discover", "enable", "enter", "exit", "finalize", "init", "initialise", "initialize",
         "inject", "install", "load", "mock", "open", "override", "patch", "prepare", "refresh", "register", "reload",
         "reset", "restore", "setup", "setattr", "setstate", "setitem", "shutdown", "start", "stop", "subscribe", "swap",
-        "teardown", "uninstall", "unregister", "with", "use", "call", "getattr", "build", "new",
+        "teardown", "uninstall", "unregister", "with", "use", "call", "getattr", "build", "new", "compile", "ensure",
+        "sync", "update", "warm", "warmup", "report",
     }
 )  # fmt: skip
 """First words of names of methods that arrange an object for the process."""
@@ -151,7 +152,7 @@ def _is_for_a_caller(write: Write) -> bool:
     if method == f"set_{attribute.lstrip('_')}" or method == attribute:
         return bool(_USER.match(key))  # a setter, which whoever sets the program up calls
     if how == "set":
-        return name[0] not in ("set", "update") or bool(_USER.match(key))
+        return name[0] != "set" or bool(_USER.match(key))
     return any(_ID.search(each) or _USER.match(each) for each in key.split(","))
 
 

@@ -26,21 +26,27 @@ def classify(family: Family) -> tuple[str, Severity] | None:
     """The rule a family falls under and how bad it is; None when its name alone is no reason to speak."""
     if family.several_deployables:
         return ("SSOT104", Severity.INFO) if family.alike and (family.is_specific or family.likeness >= HALF) else None
-    if family.identical:
+    if family.identical or (family.is_enum and _have_the_same_members(family)):
         empty = not own(family.canonical.row)
         if empty and not (family.is_specific and family.nearness >= Nearness.TREE):
             return None
-        return "SSOT102", Severity.WARNING if family.nearness >= Nearness.TREE else Severity.INFO
+        met = family.nearness >= Nearness.TREE and any(each.users for each in family.twins)
+        return "SSOT102", Severity.WARNING if met else Severity.INFO
     if not family.alike:
         return ("SSOT101", Severity.INFO) if family.is_specific and family.nearness >= Nearness.FILE else None
     rule = "SSOT105" if family.is_enum else "SSOT103" if family.likeness >= DRIFTED else "SSOT101"
     return rule, Severity.ERROR if _is_dangerous(family) else Severity.INFO
 
 
+def _have_the_same_members(family: Family) -> bool:
+    """Whether enumerations differ in how they are written only."""
+    return len({frozenset((each.name, each.value) for each in own(twin.row).values()) for twin in family.twins}) == 1
+
+
 def _is_dangerous(family: Family) -> bool:
     """Whether somebody can hold one and mean the other."""
     if not any(each.users for each in family.twins):
-        return family.is_specific and family.likeness >= DRIFTED and family.nearness >= Nearness.TREE
+        return False
     if family.nearness >= Nearness.PACKAGE:
         return family.is_specific or family.likeness >= HALF
     return family.nearness >= Nearness.TREE and family.is_specific and family.likeness >= HALF
