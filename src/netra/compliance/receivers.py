@@ -271,8 +271,11 @@ class Receivers:
         if row.returns in _SELVES or (own and row.returns and row.returns == own[2]):
             return Receiver(holder)
         assert defined.file is not None
-        index = next(at for at, each in enumerate(defined.file.facts.functions) if each is row)
-        return self._named(defined.file, row.returns, index) if row.returns else None
+        if not row.returns:
+            return None
+        # By what it says: a table that was given back and decoded again has other rows.
+        index = next(at for at, each in enumerate(defined.file.facts.functions) if each == row)
+        return self._named(defined.file, row.returns, index)
 
     def _entered(self, file: File, name: str, function: int, kind: str) -> Receiver | None:
         """What `with name(…) as x` binds to x."""
