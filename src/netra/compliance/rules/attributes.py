@@ -18,6 +18,8 @@ from netra.compliance.project import File, Project, Symbol
 from netra.compliance.receivers import Receiver, Receivers, receivers
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
+_OF_PROPERTIES = {"getter", "setter", "deleter"}
+"""Read by decorators, in a class body where the name is a property."""
 _MOST_NAMED = 8
 """Members that are named in a detail."""
 
@@ -36,6 +38,7 @@ _FOUND: WeakKeyDictionary[Project, list[Finding]] = WeakKeyDictionary()
 def _look(project: Project) -> Iterable[Finding]:
     known = receivers(project)
     twins: dict[str, list[Symbol]] | None = None
+    given = {name for file in project.files for name in file.facts.given} | _OF_PROPERTIES
     for file in project.files:
         for read in file.facts.reads:
             receiver = known.of(file, read)
@@ -47,7 +50,10 @@ def _look(project: Project) -> Iterable[Finding]:
                 twins = defaultdict(list)
                 for each in project.classes():
                     twins[each.class_.name].append(each)
-            yield _finding(project, known, file, read, receiver, twins)
+            found = _finding(project, known, file, read, receiver, twins)
+            # What no namesake has, but somebody gives to something, may be given to this.
+            if read.attribute not in given or len(found.related) > 1:
+                yield found
 
 
 def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:

@@ -85,13 +85,25 @@ class _Index:
 
 def _broken(project: Project, config: Config) -> Iterator[_Broken]:
     served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
+    roots = {"", "src", "lib", *(root.strip("/") for root in config.source_roots)}
+    tops = {file.module.partition(".")[0]: file.package_root for file in project.files if file.is_package}
+    doubtful = {top for top, root in tops.items() if root not in roots}
+    unseen: list[_Broken] = []
     for file in project.files:
         for row in file.facts.imports:
             module = project.module(file, row.module, row.level)
             if module.kind == "missing":
-                if not any(each(module.name) for each in served) and not _may_appear(project, file, row, module.name):
-                    yield _Broken(file, row, module.name, None)
-            elif module.kind == "module" and module.file is not None and row.name not in ("", "*"):
+                if any(each(module.name) for each in served) or _may_appear(project, file, row, module.name):
+                    continue
+                broken = _Broken(file, row, module.name, None)
+                if not row.level and row.module.partition(".")[0] in doubtful:
+                    unseen.append(broken)
+                else:
+                    yield broken
+                continue
+            if doubtful and not row.level and module.file is not None:
+                doubtful.discard(row.module.partition(".")[0])
+            if module.kind == "module" and module.file is not None and row.name not in ("", "*"):
                 symbol = project.imported(file, row).symbol
                 # A name that the module itself fails to import is reported there.
                 lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
@@ -99,6 +111,9 @@ def _broken(project: Project, config: Config) -> Iterator[_Broken]:
                     _is_open(module.file) or _is_generated(row.name) or _may_be_made(module.file, row.name)
                 ):
                     yield _Broken(file, row, f"{module.file.module}.{row.name}", module.file)
+    # A package below a folder that is no known root may lie in a namespace, and another distribution have its short
+    # name. That nobody imports it by that name says so.
+    yield from (each for each in unseen if each.row.module.partition(".")[0] not in doubtful)
 
 
 def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:

@@ -74,9 +74,12 @@ def _shadows(project: Project, config: Config) -> Iterable[Finding]:
     if not tops:
         return
     users: dict[str, list[tuple[File, int]]] = defaultdict(list)
+    heads: set[str] = set()
     for file in project.files:
         for row in file.facts.imports:
             head = row.module.partition(".")[0]
+            if not row.level and "." in row.module:
+                heads.add(head)
             if not row.level and head in tops:
                 users[head].append((file, row.line))
     for top, files in sorted(tops.items()):
@@ -84,6 +87,8 @@ def _shadows(project: Project, config: Config) -> Iterable[Finding]:
         for file in files:
             by_root[file.package_root].append(file)
         for root, own in sorted(by_root.items()):
+            if root not in roots and root.rpartition("/")[2] in heads:
+                continue  # a namespace: what is in it is imported by its longer name
             own.sort(key=lambda each: (not each.is_package, each.path))
             mine = {each.path for each in own}
             # A directory that is not a root is on the path of what is started there.

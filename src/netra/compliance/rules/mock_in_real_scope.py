@@ -20,6 +20,8 @@ _MOCKING = frozenset({"unittest.mock", "mock", "pytest_mock", "asyncmock", "flex
 """Modules that replace parts of a program."""
 _INTERCEPTING = frozenset({"responses", "respx", "requests_mock", "httpretty", "moto", "pytest_httpx", "fakeredis"})
 """Modules that stand in for services: found where those are declared real, and too often something else elsewhere."""
+_EVALUATES = frozenset({"eval", "evals", "evaluation", "evaluations"})
+"""Directories whose programs try the product out."""
 _DOUBLES = frozenset({"fake", "mock", "stub"})
 
 
@@ -38,6 +40,8 @@ def _is_product(file: File) -> bool:
         and not file.facts.generated
         and not is_foreign(file.path)
         and not is_for_tests(file.path)
+        and file.module.partition(".")[0] not in _MOCKING | _INTERCEPTING
+        and _EVALUATES.isdisjoint(file.path.split("/"))
         and not any("pytest" in (row.module or "").partition(".")[0] for row in file.facts.imports)
         and not any(row.module.partition(".")[0] == "unittest" and row.name == "TestCase" for row in file.facts.imports)
     )
@@ -51,10 +55,17 @@ def _imports(project: Project, file: File, *, is_real: bool) -> Iterator[Finding
         library = _library(row.module, row.name, is_real=is_real)
         if not library or library in seen or project.module(file, row.module).kind != "external":
             continue
+        if not is_real and row.function != MODULE and _offers_doubles(file.facts.functions[row.function].qualname):
+            continue
         seen.add(library)
         where = "where services are declared real" if is_real else "in the product"
         function = "" if row.function == MODULE else f" in `{file.facts.functions[row.function].qualname}`"
         yield _finding(file, row.line, f"`{file.module}` imports `{library}`{function}, {where}.", library)
+
+
+def _offers_doubles(function: str) -> bool:
+    """Whether a function says that it is made for the tests of others."""
+    return not {"fake", "mock", "stub", "test", "testing"}.isdisjoint(words(function))
 
 
 def _library(module: str, name: str, *, is_real: bool) -> str:

@@ -72,6 +72,10 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
             },
             id="of itself for type checkers",
         ),
+        pytest.param(
+            {"cloud/dns/__init__.py": "", "cloud/net.py": "import dns.resolver\nfrom cloud.dns import x\n"},
+            id="another distribution's, of the short name of a package in a namespace",
+        ),
         pytest.param({"app/fast.pyx": "", "app/main.py": "from app.fast import run\n"}, id="a compiled module"),
         pytest.param({"app/main.py": "from app._version import version\n"}, id="a module a build writes"),
         pytest.param(
@@ -98,6 +102,12 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
 )
 def test_is_not_missing(tmp_path: Path, files: dict[str, str]) -> None:
     assert ids(check(tmp_path, {**APP, **files}, IMPORTS)) == []
+
+
+def test_a_package_in_a_folder_is_known_by_its_short_name_once_somebody_imports_it_so(tmp_path: Path) -> None:
+    files = {"backend/shop/__init__.py": "", "backend/shop/a.py": "x = 1\n"}
+    found = one(check(tmp_path, {**files, "backend/main.py": "import shop.b\nimport shop.a\n"}, IMPORTS), "SSOT201")
+    assert found.message == "there is no module shop.b"
 
 
 def test_modules_that_something_serves_at_run_time_are_named_in_the_configuration_with_the_reason(

@@ -38,6 +38,10 @@ def test_a_script_called_like_a_module_of_the_standard_library_shadows_it_beside
         pytest.param({"shop/__init__.py": "", "main.py": "import shop\n"}, id="the code base's own name"),
         pytest.param({"jobs/random.py": "", "other/run.py": "import random\n"}, id="beside another script"),
         pytest.param({"tests/redis/__init__.py": "", "tests/test_a.py": "import redis\n"}, id="a fake of the tests"),
+        pytest.param(
+            {"cloud/logging/__init__.py": "", "cloud/a.py": "import logging\nfrom cloud.logging import x\n"},
+            id="in a namespace",
+        ),
         pytest.param({"requests/__init__.py": "", "shop/a.py": "import requests\n"}, id="no dependency"),
     ],
 )

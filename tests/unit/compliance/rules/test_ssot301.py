@@ -180,6 +180,32 @@ def test_an_attribute_that_is_annotated_as_one_of_two_classes_is_not_what_it_beg
     assert ids(check(tmp_path, app(text), RULES)) == []
 
 
+def test_what_no_class_has_but_another_file_gives_to_something_may_be_given_to_this(tmp_path: Path) -> None:
+    files = app("from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.port\n")
+    one(check(tmp_path / "a", files, RULES), "SSOT301")
+    files["app/plugin.py"] = "def mark(thing):\n    thing.port = 1\n"
+    assert ids(check(tmp_path / "b", files, RULES)) == []
+
+
+def test_a_property_is_extended_by_its_own_name(tmp_path: Path) -> None:
+    text = """
+        from app.things import Thing
+
+        size = Thing("x")
+
+
+        class Box:
+            @property
+            def size(self):
+                return 1
+
+            @size.setter
+            def size(self, value):
+                pass
+    """
+    assert ids(check(tmp_path, app(text), RULES)) == []
+
+
 @pytest.mark.parametrize("attribute", ["fail", "assertEqual", "__composite_values__"])
 def test_what_a_class_is_mixed_into_has_its_own(tmp_path: Path, attribute: str) -> None:
     text = f"class Checks:\n    x = 1\n\n    def use(self):\n        return self.{attribute}()\n"

@@ -90,6 +90,9 @@ def test_a_method_of_a_concrete_class_is_reported(tmp_path: Path) -> None:
             "import sys\n\nif sys.platform == 'win32':\n    def charge(order):\n        # stub\n        pass\n",
             id="by platform",
         ),
+        pytest.param(
+            "shop/bank.py", '"""Nothing."""\n\n\ndef f(o):\n    # dummy implementation\n    return 0\n', id="a dummy"
+        ),
         pytest.param("shop/testing/bank.py", "def charge(order):\n    # stub\n    pass\n", id="made for tests"),
         pytest.param("tests/test_bank.py", "def charge(order):\n    # stub\n    pass\n", id="a fake of tests"),
         pytest.param("shop/migrations/0001_a.py", "def downgrade():\n    # stub\n    pass\n", id="a database revision"),
