@@ -29,7 +29,7 @@ _GENERATED = re.compile(
     r"|^#(?:\W|\b(?:this|the|file|code|module|is|was|been|has|please)\b)*generated\b",
     re.IGNORECASE,
 )
-_HEAD_LINES = 15
+_HEAD_LINES = 40
 _HEAD_COLUMNS = 500
 _ADMISSION = re.compile(
     r"\bthis (?:\w+ )?is (?:\w+ )?(?:an? )?(?:\w+ )?(?:placeholder|stub|mock)\b(?! for the (?:format|value))"

@@ -22,11 +22,13 @@ LIKENESS = 0.85
 """Estimated common lines of all lines, from which on two functions are near copies."""
 FEWEST_HASHES = 12
 """Of a near copy: about sixty nodes of a syntax tree."""
+MOST_COPIES = 10
+"""Modules with one text; more of them were written by a program."""
 MOST_ALIKE = 40
 """Functions that share a hash; more of them share an idiom."""
-FILE_LINES = 15
+FILE_LINES = 25
 LONE_LINES = 40
-"""Of a file with a single definition: fewer are an entry of a program."""
+"""Of a file with a single definition, and of the front of a package: fewer are an entry of a program."""
 _PREFIX = SKETCH - math.ceil(LIKENESS * SKETCH) + 2
 """Two sketches that are alike have at least one hash among so many of the smallest in common."""
 
@@ -44,7 +46,7 @@ def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
                 by_digest[deployable, row.digest].append((file, index))
     for group in by_digest.values():
         rows = _one_each(group)
-        if len(rows) < 2 or _whole_files_are_copies(rows) or _whole_classes_are_copies(rows):
+        if not 2 <= len(rows) <= MOST_COPIES or _whole_files_are_copies(rows) or _whole_classes_are_copies(rows):
             continue
         name = _function(rows[0]).name
         yield _finding(
@@ -129,7 +131,11 @@ def _copied_files(project: Project) -> list[list[File]]:
         for file in _ours(project):
             facts = file.facts
             definitions = len(facts.classes) + len(facts.functions)
-            if facts.digest and facts.lines >= (FILE_LINES if definitions > 1 else LONE_LINES) and definitions:
+            if (
+                facts.digest
+                and facts.lines >= (LONE_LINES if definitions < 2 or file.is_package else FILE_LINES)
+                and definitions
+            ):
                 by_digest[_deployable(file), facts.digest].append(file)
         known = _files[project] = [
             group for group in by_digest.values() if len(_apart(group)) > 1 and not _is_private_to_each(group)

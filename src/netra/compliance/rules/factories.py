@@ -243,7 +243,8 @@ def _twin(group: list[Factory]) -> Iterator[Finding]:
         by_name[each.row.name].append(each)
     for name, every in by_name.items():
         # Without a parameter and with arguments it makes the object of its own module.
-        same = [each for each in every if each.plain or each.row.parameters]
+        makes = not name.lstrip("_").startswith("get_")  # with parameters, `get_` looks up or converts
+        same = [each for each in every if each.plain or (each.row.parameters and makes)]
         alike = len({tuple(parameter for parameter, _, _ in each.row.parameters) for each in same}) == 1
         if alike and len({each.file.path for each in same}) > 1:
             where = ", ".join(f"`{each.file.module}`" for each in same)

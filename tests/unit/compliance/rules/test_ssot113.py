@@ -10,7 +10,7 @@ from netra.compliance.rule import Severity
 from support.code_base import check, ids, one
 
 ONLY = {"select": ["SSOT113"]}
-TEXT = "import os\n\n\n" + "".join(f"def f{number}(x):\n    return x + {number}\n\n\n" for number in range(5))
+TEXT = "import os\n\n\n" + "".join(f"def f{number}(x):\n    return x + {number}\n\n\n" for number in range(8))
 TREE = {"app/__init__.py": "", "app/wash.py": TEXT, "app/wash_backup.py": TEXT}
 
 
