@@ -73,7 +73,7 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
             id="of itself for type checkers",
         ),
         pytest.param(
-            {"cloud/dns/__init__.py": "", "cloud/net.py": "import dns.resolver\nfrom cloud.dns import x\n"},
+            {"cloud/dns/__init__.py": "", "cloud/net.py": "import dns.resolver\nimport cloud.dns\n"},
             id="another distribution's, of the short name of a package in a namespace",
         ),
         pytest.param({"app/fast.pyx": "", "app/main.py": "from app.fast import run\n"}, id="a compiled module"),

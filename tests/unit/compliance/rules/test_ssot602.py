@@ -67,7 +67,7 @@ def test_doubles_are_errors_only_where_services_are_declared_real(tmp_path: Path
         pytest.param("app/a.py", "class FakeOut:\n    pass\n", id="a name in the product"),
         pytest.param("app/a.py", "import responses\n", id="what is something else elsewhere"),
         pytest.param("tests/e2e/test_a.py", "class Fakery:\n    pass\n", id="another word"),
-        pytest.param("moto/core.py", "from unittest.mock import patch\n", id="a mocking library itself"),
+        pytest.param("moto/__init__.py", "from unittest.mock import patch\n", id="a mocking library itself"),
         pytest.param("app/evals/run.py", "from unittest.mock import Mock\n", id="an evaluation"),
         pytest.param(
             "app/a.py",
