@@ -95,4 +95,5 @@ class LauncherConfig:
     @property
     def checkout(self) -> Path | None:
         """The root, if it is a checkout of Netra itself."""
-        return self.root if (self.root / "src" / "netra" / "__init__.py").is_file() else None
+        marks = (self.root / "pyproject.toml", self.root / "src" / "netra" / "__init__.py")
+        return self.root if all(mark.is_file() for mark in marks) else None

@@ -83,6 +83,7 @@ class Launcher:
                 on_ready=lambda child: self._warm(warmer, child),
             )
             locks = machine_locks()
+            locks.sweep()
             ports = Ports(locks, place=str(config.root))
             stack.callback(ports.release)
             stack.enter_context(_signals(supervisor.ask_to_stop))

@@ -26,6 +26,8 @@ import psutil
 
 from netra.errors import Conflict
 
+from .processes import same_process
+
 _LOCKED_BYTE = 1 << 30
 """Windows locks bytes, and what is locked cannot be read: a byte far behind the text."""
 _WAIT_SECONDS = 0.05
@@ -185,11 +187,20 @@ class NamedLocks:
 
     def holder(self, name: str) -> Owner | None:
         """Who says to hold a lock; None when nobody does, or has not said so yet."""
-        try:
-            text = self._path(name).read_text(encoding="utf-8")
-            return Owner(**json.loads(text))
-        except (OSError, ValueError, TypeError):
-            return None
+        return _owner_in(self._path(name))
+
+    def sweep(self) -> None:
+        """Remove the files of owners that were killed. They lock nothing any more, and say what is not so."""
+        for path in sorted(self.directory.glob("*.lock")):
+            owner = _owner_in(path)
+            if owner is None or same_process(owner.pid, owner.created) is not None:
+                continue
+            with suppress(OSError):
+                fd = os.open(path, os.O_RDWR)
+                if self._locking.lock(fd):
+                    self._locking.release(fd, path)
+                else:
+                    os.close(fd)
 
     def _try(self, name: str, owner: Owner) -> HeldLock | None:
         path = self._path(name)
@@ -217,6 +228,13 @@ def machine_locks(environment: Callable[[str], str | None] = os.environ.get) -> 
         if place := environment(variable):
             return NamedLocks(Path(place) / "netra-dev")
     return NamedLocks(Path.home() / ".cache" / "netra-dev")
+
+
+def _owner_in(path: Path) -> Owner | None:
+    try:
+        return Owner(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _still_there(fd: int, path: Path) -> bool:

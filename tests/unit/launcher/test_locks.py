@@ -70,6 +70,10 @@ def test_a_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
             NamedLocks(tmp_path).take("launcher", purpose="x", place="y")
         owner.send_signal(signal.SIGKILL)
         owner.wait(30)
+        (tmp_path / "unreadable.lock").touch()
+        with NamedLocks(tmp_path).take("mine", purpose="x", place="y"):
+            NamedLocks(tmp_path).sweep()
+            assert {path.name for path in tmp_path.iterdir()} == {"mine.lock", "unreadable.lock"}
         NamedLocks(tmp_path).take("launcher", purpose="x", place="y").release()
 
 
