@@ -79,6 +79,7 @@ def screens(page: Page, user: Account, csv: Path, *, sign_in: Callable[[], None]
     yield "settings"
 
 
+@pytest.mark.timeout(300)  # a minute on a machine with nothing else to do
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_screen(
     new_context: Callable[..., BrowserContext],

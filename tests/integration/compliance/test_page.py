@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from support.browser import ARGUMENTS, Console, accessibility_violations, chromium
+from support.browser import Console, accessibility_violations, chromium
 from support.checking import TWINS, netra
 from support.code_base import write
 
@@ -20,14 +19,6 @@ NASTY = {
     "shop/other.py": "from shop.shims import SessionMetrics\n",
 }
 pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,7 @@ def test_no_bytes_whatever_break_the_reader(tmp_path: Path, data: bytes, name: s
     check(tmp_path / name, data)
 
 
+@pytest.mark.timeout(300)  # a minute on a machine with nothing else to do
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     source=st.sampled_from(sorted(path for path in USAGE.iterdir() if path.suffix != ".md")),
