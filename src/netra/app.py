@@ -25,6 +25,7 @@ from netra import __version__
 from netra.agents import AgentSpec, load_all
 from netra.agents.optimizer import NetraOptimizer, build_optimizer
 from netra.chat import Approvals, Feedback, Files, Messages, Runs, Threads
+from netra.chat.trace import Trace
 from netra.clock import Clock, SystemClock
 from netra.config import Settings
 from netra.engine.engine import Engine
@@ -33,6 +34,7 @@ from netra.events import Draining, encode
 from netra.executions import BreakerRules, Breakers, TrackerLimits, configure_execution_tracker
 from netra.executions.breaker import Change
 from netra.executions.overview import ExecutionOverview
+from netra.gateway.http.admin.accounts import accounts_admin_routes
 from netra.gateway.http.admin.alerts import alerts_admin_routes
 from netra.gateway.http.admin.executions import executions_admin_routes
 from netra.gateway.http.admin.operations import operations_admin_routes
@@ -76,6 +78,7 @@ from netra.sessions.provider import UnifiedSessionMetricsProvider
 from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.alerts import Alerts
+from netra.storage.audit import AuditLog
 from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
@@ -137,7 +140,8 @@ class Netra:
         )
         self.threads = Threads(self.database, self.log, self.engine, self.files, note=self.activity.note)
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents, self.breakers)
-        self.runs = Runs(self.database, self.log, self.engine, note=self.activity.note)
+        self.audit = AuditLog(self.database, self.clock)
+        self.runs = Runs(self.database, self.log, self.engine, self.audit, note=self.activity.note)
         self.approvals = Approvals(self.log, self.engine, self.clock)
         self.feedback = Feedback(self.database, self.clock, note=self.activity.note)
         self.hub = Hub(self.log, self.bus, buffer_bytes=settings.socket_buffer_bytes, note=self.activity.note)
@@ -318,7 +322,11 @@ class Netra:
         )
         app.include_router(feedback_routes(doors.principal, self.feedback))
         overview = ExecutionOverview(self.tracker, self.database)
-        app.include_router(executions_admin_routes(doors.administrator, overview, self.breakers))
+        trace = Trace(self.database)
+        app.include_router(executions_admin_routes(doors.administrator, overview, self.breakers, self.runs, trace))
+        app.include_router(
+            accounts_admin_routes(doors.administrator, self.identity.accounts, self.audit, self._principals)
+        )
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
         app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
         app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))

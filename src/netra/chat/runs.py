@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, true, update
 
 from netra.engine import RunEngine
 from netra.errors import NotFound
@@ -14,6 +14,7 @@ from netra.identity import Scope
 from netra.log import ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
 from netra.sessions.tracker import Note, unnoted
+from netra.storage.audit import Actor, AuditLog
 from netra.storage.tables import moment, runs
 
 
@@ -36,9 +37,16 @@ class Runs:
     """Runs of one user at a time. `note` is told of runs that their user ends."""
 
     def __init__(
-        self, database: RequestScopedSessionFactory, log: ThreadLog, engine: RunEngine, *, note: Note = unnoted
+        self,
+        database: RequestScopedSessionFactory,
+        log: ThreadLog,
+        engine: RunEngine,
+        audit: AuditLog,
+        *,
+        note: Note = unnoted,
     ) -> None:
         self._database = database
+        self._audit = audit
         self._log = log
         self._engine = engine
         self._note = note
@@ -73,8 +81,25 @@ class Runs:
         The wish is stored first, so that a run whose worker dies at this moment does not go on after a restart.
         """
 
+        thread_id = await self._cancel(run_id, runs.c.user_id == scope.user_id)
+        self._note(scope.user_id, "feature:cancel", thread_id=thread_id)
+
+    async def stop(self, actor: Actor, run_id: str) -> None:
+        """Ask anybody's run to end, as an administrator; it is in the audit log.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        query = select(runs.c.user_id).where(runs.c.id == run_id)
+        user_id = await self._database.query(lambda connection: connection.execute(query).scalar_one_or_none())
+        if user_id is None:
+            raise NotFound("There is no such run.")
+        await self._audit.note(actor, "run.stop", run_id, user_id=user_id)
+        await self._cancel(run_id, true())
+
+    async def _cancel(self, run_id: str, allowed: ColumnElement[bool]) -> str:
         def work(tx: Transaction) -> str:
-            mine = (runs.c.id == run_id) & (runs.c.user_id == scope.user_id)
+            mine = (runs.c.id == run_id) & allowed
             row = tx.connection.execute(select(runs.c.thread_id, runs.c.cancel_requested_at).where(mine)).one_or_none()
             if row is None:
                 raise NotFound("There is no such run.")
@@ -86,4 +111,4 @@ class Runs:
 
         thread_id = await self._log.transact(work)
         await self._engine.cancel(run_id)
-        self._note(scope.user_id, "feature:cancel", thread_id=thread_id)
+        return thread_id

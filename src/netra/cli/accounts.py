@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def with_users(settings: Settings, work: Callable[[Users, PersonalTokens], Awaitable[T]]) -> T:
-    """Run `work` on the users and tokens of an installation and return its result."""
+def with_users(
+    settings: Settings, work: Callable[[Users, PersonalTokens], Awaitable[T]], *, action: str = "", target: str = ""
+) -> T:
+    """Run `work` on the users and tokens of an installation and return its result.
+
+    Args:
+        action: what it changes, for the audit log; empty when it changes nothing.
+        target: on whom.
+    """
     from netra.identity.passwords import Passwords
     from netra.identity.personal import PersonalTokens
     from netra.identity.users import Users
     from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
+    from netra.storage.audit import OPERATOR, AuditLog
     from netra.storage.migrate import migrate
 
     async def run() -> T:
@@ -35,6 +43,8 @@ def with_users(settings: Settings, work: Callable[[Users, PersonalTokens], Await
         database = RequestScopedSessionFactory(Database(settings.database, read_connections=1), clock)
         await database.start()
         try:
+            if action:
+                await AuditLog(database, clock).note(OPERATOR, action, target)
             async with Passwords(workers=1) as passwords:
                 return await work(Users(database, clock, passwords), PersonalTokens(database, clock))
         finally:

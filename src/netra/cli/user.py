@@ -35,7 +35,12 @@ def add(
     """Add a user. The password is asked for, or read from standard input."""
     password = ask_password()
     roles = ("user", "admin") if admin else ("user",)
-    user = with_users(settings, lambda users, _: users.create(email, password, name, roles=roles))
+    user = with_users(
+        settings,
+        lambda users, _: users.create(email, password, name, roles=roles),
+        action="user.create",
+        target=email,
+    )
     out.print(f"Added {escape(user.email)}{' as an administrator' if admin else ''} ({user.id}).")
 
 
@@ -68,7 +73,7 @@ def disable(email: Email, *, settings: Settings) -> None:
     async def work(users: Users, _: PersonalTokens) -> None:
         await users.disable((await users.by_email(email)).id)
 
-    with_users(settings, work)
+    with_users(settings, work, action="user.disable", target=email)
     out.print(f"Disabled {escape(email)}.")
 
 
@@ -80,7 +85,7 @@ def enable(email: Email, *, settings: Settings) -> None:
     async def work(users: Users, _: PersonalTokens) -> None:
         await users.enable((await users.by_email(email)).id)
 
-    with_users(settings, work)
+    with_users(settings, work, action="user.enable", target=email)
     out.print(f"Enabled {escape(email)}.")
 
 
@@ -93,5 +98,5 @@ def password(email: Email, *, settings: Settings) -> None:
         await users.set_password((await users.by_email(email)).id, new)
 
     new = ask_password()
-    with_users(settings, work)
+    with_users(settings, work, action="user.password", target=email)
     out.print(f"Changed the password of {escape(email)}; every login and token of theirs has ended.")

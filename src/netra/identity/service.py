@@ -33,6 +33,7 @@ from netra.storage.tables import micros
 from netra.text import clean_text
 
 from . import credentials
+from .accounts import Accounts
 from .attempts import Attempts
 from .logins import Logins, Proofs
 from .passwords import MAX_CHARS as PASSWORD_CHARS
@@ -110,6 +111,7 @@ class Identity:
         self._noting: dict[str, asyncio.Task[None]] = {}
         self._purging: asyncio.Task[None] | None = None
         self.users = Users(database, clock, self._passwords)
+        self.accounts = Accounts(database, clock, self.users, self._logins, self._personal, self._announce)
         self.setup_token: str | None = None
         """After `start`: the token for the link that creates the first administrator, or None when there is one."""
 

@@ -122,7 +122,7 @@ class TicketModel(BaseModel):
 
 def auth_routes(identity: Identity, settings: Settings) -> APIRouter:
     """The routes, under `/api`."""
-    router = APIRouter(prefix="/api", route_class=JsonRoute, dependencies=[Depends(_no_store)])
+    router = APIRouter(prefix="/api", route_class=JsonRoute, dependencies=[Depends(no_store)])
     doors = Doors(identity, settings)
     _sign_in_routes(router, identity, doors)
     _account_routes(router, identity, doors, settings)
@@ -130,7 +130,7 @@ def auth_routes(identity: Identity, settings: Settings) -> APIRouter:
     return router
 
 
-def _no_store(response: Response) -> None:
+def no_store(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 

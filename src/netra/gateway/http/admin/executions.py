@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from netra.chat import Runs
+from netra.chat.trace import Trace
 from netra.executions import Breakers, ExecutionRecord, ExecutionState
 from netra.executions.overview import ActiveExecution, ExecutionOverview, StoredExecution
 from netra.gateway.http.api import Limit, Require
@@ -14,6 +16,8 @@ from netra.gateway.http.models import Moment
 from netra.gateway.http.problems import problems
 from netra.identity import Principal
 from netra.text import clean_id, clean_text
+
+from .accounts import actor_of
 
 Worker = Annotated[str | None, Field(description="The process that works on it, or did last; null when none has.")]
 State = Annotated[ExecutionState, Field(description="How far it is.")]
@@ -130,7 +134,26 @@ class ExecutionModel(EndedExecutionModel):
         )
 
 
-def executions_admin_routes(require_admin: Require, executions: ExecutionOverview, breakers: Breakers) -> APIRouter:
+class TracedEventModel(BaseModel):
+    seq: int
+    type: str
+    at: str = Field(description="RFC 3339, UTC")
+    attempt: int | None
+    agent: str | None
+    call_id: str | None = Field(description="Joins the beginning and the end of a tool's call.")
+    tool: str | None
+    duration_ms: float | None
+    success: bool | None
+    bytes: int = Field(description="Stored for it.")
+
+
+class TraceModel(BaseModel):
+    items: list[TracedEventModel]
+
+
+def executions_admin_routes(
+    require_admin: Require, executions: ExecutionOverview, breakers: Breakers, runs: Runs, trace: Trace
+) -> APIRouter:
     """The routes.
 
     Args:
@@ -168,5 +191,32 @@ def executions_admin_routes(require_admin: Require, executions: ExecutionOvervie
     async def one_execution(run_id: str, caller: Principal = administrator) -> ExecutionModel:
         """One execution of any user."""
         return ExecutionModel.joined(*await executions.get(clean_id(run_id)))
+
+    @router.get("/executions/{run_id}/events", responses=problems(404))
+    async def events_of_execution(run_id: str, caller: Principal = administrator) -> TraceModel:
+        """What happened in a run of any user, without a word of the user's or the agent's."""
+        found = await trace.of_run(clean_id(run_id))
+        return TraceModel(
+            items=[
+                TracedEventModel(
+                    seq=each.seq,
+                    type=each.type,
+                    at=each.at,
+                    attempt=each.attempt,
+                    agent=each.agent,
+                    call_id=each.call_id,
+                    tool=each.tool,
+                    duration_ms=each.duration_ms,
+                    success=each.success,
+                    bytes=each.size,
+                )
+                for each in found
+            ]
+        )
+
+    @router.post("/executions/{run_id}/cancel", status_code=202, responses=problems(404))
+    async def stop_execution(run_id: str, caller: Principal = administrator) -> None:
+        """Ask a run of any user to end. One that has ended stays as it is."""
+        await runs.stop(actor_of(caller), clean_id(run_id))
 
     return router
