@@ -21,6 +21,7 @@ from typing import Literal
 
 from netra.compliance.check import Report, run
 from netra.compliance.config import Config
+from netra.compliance.rules.broken_imports import AGAIN
 
 Kind = Literal["import", "attribute"]
 RULES: dict[str, Kind] = {
@@ -63,7 +64,7 @@ class Said:
 
 
 def ours(report: Report) -> Iterator[Said]:
-    """Our findings."""
+    """Our findings; of imports, the statements."""
     ends = {
         file.path: {row.line: row.end for row in file.facts.imports}
         for file in report.project.files
@@ -72,8 +73,11 @@ def ours(report: Report) -> Iterator[Said]:
     for finding in report.findings:
         path, line = finding.place.path, finding.place.line
         if RULES[finding.rule] == "import":
-            until = max(line, ends.get(path, {}).get(line, line))
-            yield Said("import", path, line, until, "", f"{finding.rule} {finding.message}")
+            # A finding stands for every statement of its file that asks for the same.
+            also = [place.line for place in finding.related if place.path == path and place.note == AGAIN]
+            for each in (line, *also):
+                until = max(each, ends.get(path, {}).get(each, each))
+                yield Said("import", path, each, until, "", f"{finding.rule} {finding.message}")
         else:
             yield Said("attribute", path, line, line, finding.subjects[-1], f"{finding.rule} {finding.message}")
 

@@ -18,6 +18,8 @@ from netra.compliance.graph import exactly
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
+AGAIN = "is imported here too"
+"""Said of further lines of a file that ask for the same missing thing."""
 _MOST_PLACES = 3
 _LEAST_NAME = 4
 """Letters of a name that is recognized in a longer one."""
@@ -204,7 +206,7 @@ def _crash(index: _Index, every: list[_Broken]) -> Finding:
         Place(file.path, row.line, _written(row)),
         message,
         (file.module, broken.missing),
-        (*related[: _MOST_PLACES + 1], *(Place(file.path, line, "is imported here too") for line in others)),
+        (*related[: _MOST_PLACES + 1], *(Place(file.path, line, AGAIN) for line in others)),
         (file.path,),
         None,
         tuple(details),
