@@ -2,6 +2,7 @@
 # A second call starts at once, because the stamps in .venv say what is installed.
 #
 #   make serve             serve on http://localhost:8000      PORT=9000, ARGS="--data-dir /srv/netra"
+#   make dev               the same for developing: restarts when sources change, and the page from its sources
 #   make test              everything that is tested           ARGS="tests/unit -k log"
 #   make lint              ruff, mypy and netra check
 #   make format            ruff's formatter and its safe fixes
@@ -22,7 +23,7 @@ CHROMIUM := $(or $(NETRA_CHROMIUM),$(shell command -v chromium || command -v chr
 # Files that begin with _ and the harness are parts of the others.
 BENCHMARKS := $(filter-out benchmarks/_% benchmarks/harness.py,$(wildcard benchmarks/*.py))
 
-.PHONY: help serve test lint format bench constraints clean
+.PHONY: help serve dev test lint format bench constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,6 +45,9 @@ $(VENV)/.netra-test: pyproject.toml compat/pyproject.toml constraints.txt hatch_
 
 serve: $(VENV)/.netra
 	@exec $(BIN)/netra serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+dev: $(VENV)/.netra-test
+	@exec $(BIN)/netra dev $(ARGS)
 
 test: $(VENV)/.netra-test
 ifeq ($(CHROMIUM),)

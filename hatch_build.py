@@ -142,3 +142,9 @@ def _compress(page: Path) -> None:
         if path.suffix in COMPRESSED and path.stat().st_size >= 1024:
             with gzip.GzipFile(path.with_name(path.name + ".gz"), "wb", compresslevel=9, mtime=0) as twin:
                 twin.write(path.read_bytes())
+
+
+if __name__ == "__main__":  # as `netra dev --no-ui` does: build the page where it is, if its sources changed
+    checkout = Path(__file__).resolve().parent
+    if _needs_build(checkout):
+        _build(checkout)

@@ -22,6 +22,7 @@ from . import services
 from .ports import free_port
 
 SOURCES = Path(netra.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(r"everything is ready after ([\d.]+) s: (http://localhost:(\d+))")
 
 
@@ -30,6 +31,8 @@ def make_checkout(directory: Path) -> Path:
     ignored = shutil.ignore_patterns("_ui")
     shutil.copytree(SOURCES, directory / "src" / "netra", ignore=ignored)
     shutil.copytree(SOURCES / "_ui", directory / "src" / "netra" / "_ui", symlinks=True, dirs_exist_ok=True)
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, directory)
     (directory / "netra.toml").write_text('log_level = "info"\n')
     return directory
 

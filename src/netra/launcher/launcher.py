@@ -22,7 +22,7 @@ from .cache import CacheWarmer, ContentCache
 from .config import LauncherConfig
 from .locks import HeldLock, NamedLocks, machine_locks
 from .logs import LogFilter, LogLine, LogStreamer
-from .ownership import Ownership, clean_up
+from .ownership import OwnedProcesses, clean_up
 from .ports import Ports
 from .preparations import Interrupted, Preparation, Preparer, Steps
 from .processes import process_manager
@@ -70,7 +70,7 @@ class Launcher:
             if left:
                 logs.say(f"ended what a launcher that was killed left behind: {', '.join(left)}", "yellow")
             launcher_id = uuid.uuid4().hex
-            ownership = Ownership(state / "owned.json", launcher_id)
+            ownership = OwnedProcesses(state / "owned.json", launcher_id)
             ownership.begin()
             stack.callback(ownership.end)
             manager = process_manager(launcher_id)
@@ -250,7 +250,7 @@ class _Plan:
         if node is None:
             return []
         if config.page is False:
-            return [preparations.built_page(checkout, steps)]
+            return [preparations.built_page(checkout, steps)] if preparations.can_build_page() else []
         port = ports.choose("127.0.0.1", services.PAGE_PORT, purpose="netra dev, page")
         npm = "npm.cmd" if node.lower().endswith(".exe") else "npm"
         return [

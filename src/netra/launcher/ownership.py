@@ -25,7 +25,7 @@ class OwnedProcess:
     created: float
 
 
-class Ownership:
+class OwnedProcesses:
     """The record of one launcher. Only whoever holds the checkout's lock may make one.
 
     Args:

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from netra.errors import ConfigurationError
@@ -192,6 +193,11 @@ def page_packages(ui: Path, npm: str, steps: Steps) -> Preparation:
         return digest((*files, done))
 
     return Preparation("page packages", "Install the page's packages", key, run, lock=f"packages {ui}")
+
+
+def can_build_page() -> bool:
+    """Whether what builds the page at installation is installed itself; without it, the page stays as it is."""
+    return find_spec("hatchling") is not None
 
 
 def built_page(checkout: Path, steps: Steps) -> Preparation:

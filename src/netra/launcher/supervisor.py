@@ -18,7 +18,7 @@ from typing import Literal
 from netra.errors import IllegalTransition
 
 from .logs import LogStreamer
-from .ownership import Ownership
+from .ownership import OwnedProcesses
 from .processes import Command, ProcessManager, RunningProcess
 
 FIRST_DELAY_SECONDS = 0.5
@@ -134,7 +134,7 @@ class Supervisor:
     def __init__(
         self,
         manager: ProcessManager,
-        ownership: Ownership,
+        ownership: OwnedProcesses,
         logs: LogStreamer,
         *,
         grace_seconds: float = 4.0,

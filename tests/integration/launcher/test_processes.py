@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from netra.launcher import ProcessManager
-from netra.launcher.ownership import Ownership, clean_up
+from netra.launcher.ownership import OwnedProcesses, clean_up
 from netra.launcher.processes import MARK, Command, RunningProcess, kill_all, marked, same_process
 
 IGNORES = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -127,7 +127,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_a_child(manager: ProcessManager, 
 def test_what_a_killed_launcher_owned_is_ended_and_nothing_else(manager: ProcessManager, tmp_path: Path) -> None:
     """The record is as a killed launcher leaves it; a stranger has the id of a child that has ended since."""
     record = tmp_path / "owned.json"
-    ownership = Ownership(record, manager.launcher_id)
+    ownership = OwnedProcesses(record, manager.launcher_id)
     ownership.begin()
     family = manager.start(command(FAMILY, tmp_path, "server"))
     near, far = map(int, first_line(family).split())

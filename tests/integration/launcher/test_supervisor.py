@@ -14,7 +14,7 @@ from rich.console import Console
 
 from netra.errors import IllegalTransition
 from netra.launcher import LogFilter, LogStreamer, ProcessManager
-from netra.launcher.ownership import Ownership
+from netra.launcher.ownership import OwnedProcesses
 from netra.launcher.processes import Command, kill_all, marked
 from netra.launcher.supervisor import Child, Service, Supervisor
 
@@ -33,7 +33,7 @@ class Bench:
         self.record = directory / "owned.json"
         self.supervisor = Supervisor(
             self.manager,
-            Ownership(self.record, self.manager.launcher_id),
+            OwnedProcesses(self.record, self.manager.launcher_id),
             self.logs,
             grace_seconds=0.3,
             ready_seconds=0.3,
