@@ -172,7 +172,7 @@ class SampleStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class HistoryPicture:
     """Series over time, all processes together.
 
     Args:
@@ -262,7 +262,7 @@ class History:
                 await self._store.forget(step, at - kept)
         return due
 
-    async def picture(self, minutes: int, names: Sequence[str] = ()) -> Picture:
+    async def picture(self, minutes: int, names: Sequence[str] = ()) -> HistoryPicture:
         """The last `minutes` of some series, or of all, up to the last end of a step.
 
         Raises:
@@ -281,7 +281,7 @@ class History:
                 for each in chosen:
                     line = values[each.name]
                     line[place] = _together(each, line[place], sample.values.get(each.name))
-        return Picture(step, list(places), values)
+        return HistoryPicture(step, list(places), values)
 
     async def _measure(self) -> None:
         while True:
