@@ -16,7 +16,7 @@ from itertools import combinations
 from weakref import WeakKeyDictionary
 
 from .config import Config
-from .facts import MODULE, Class, How, Member
+from .facts import MODULE, Class, How, Import, Member
 from .naming import is_foreign, is_specific, stems, version, without_variant
 from .project import File, Project, Symbol
 
@@ -291,7 +291,7 @@ def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]
         facts = file.facts
         passes_on = file.is_package and not facts.classes and not facts.functions
         for row in facts.imports:
-            if row.name in names and not passes_on:
+            if row.name in names and not passes_on and not _tells_apart(file, row):
                 used(project.imported(file, row).symbol, file)
         dotted = {each.name for each in facts.calls if "." in each.name}
         dotted.update(base for each in facts.classes for base in each.bases if "." in base)
@@ -299,6 +299,11 @@ def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]
             if name.rpartition(".")[2] in names:
                 used(project.lookup(file, name).symbol, file)
     return found
+
+
+def _tells_apart(file: File, row: Import) -> bool:
+    """Whether a file that has a class of the name itself gives the one it imports another."""
+    return row.bound != row.name and any(each.kind == "class" for each in file.names.get(row.name, ()))
 
 
 class _Deployables:

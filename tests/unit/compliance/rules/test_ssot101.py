@@ -70,6 +70,17 @@ def test_a_name_that_may_be_defined_twice_is_left_alone(tmp_path: Path) -> None:
     assert ids(check(tmp_path, TWINS, config)) == []
 
 
+def test_who_imports_one_under_another_name_beside_its_own_class_tells_them_apart(tmp_path: Path) -> None:
+    files = {
+        "app/__init__.py": "",
+        "app/contract.py": DATABASE,
+        "app/system.py": "from app.contract import SessionMetrics as Contract\n" + SYSTEM,
+    }
+    assert one(check(tmp_path, files, ONLY), "SSOT101").severity is Severity.INFO
+    files["app/pool.py"] = TWINS["app/pool.py"].replace("database", "contract")
+    assert one(check(tmp_path, files, ONLY), "SSOT101").severity is Severity.ERROR
+
+
 def test_a_family_of_three_is_one_finding(tmp_path: Path) -> None:
     finding = one(check(tmp_path, {**TWINS, "app/third.py": DATABASE + "        self.third = 1\n"}, ONLY), "SSOT101")
     assert len(finding.related) == 2
