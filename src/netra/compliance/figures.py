@@ -150,12 +150,14 @@ class Gain:
 
 def gains(report: Report, most: int = 10) -> dict[str, list[Gain]]:
     """What would raise the score most: single findings, whole modules (where one finding more or less changes nothing,
-    because the module has lost all it can), and whole rules. Worth most first."""
+    because the module has lost all it can), and whole rules. Those of the worst scope come first, since it is the score
+    of all; then what is worth most."""
     scored = [each for each in report.findings if each.rule not in HOUSEKEEPING]
     lost = losses(scored, report.config)
     weights = {**DEFAULT_WEIGHTS, **report.config.weights}
     files = report.project.by_path
     units = {each.scope: each.units for each in report.score.scopes}
+    worst = min(((each.score, each.scope) for each in report.score.scopes if each.score is not None), default=(0.0, ""))
     by_path: dict[str, list[Finding]] = defaultdict(list)
     by_rule: dict[str, list[Finding]] = defaultdict(list)
     for finding in scored:
@@ -187,7 +189,7 @@ def gains(report: Report, most: int = 10) -> dict[str, list[Gain]]:
     names = {rule.id: rule.name for rule in report.rules}
     rules = [Gain(*worth(each), f"{rule} {names[rule]}", "", len(each)) for rule, each in by_rule.items()]
     return {
-        name: sorted(each, key=lambda gain: (-gain.points, gain.what, gain.place))[:most]
+        name: sorted(each, key=lambda gain: (gain.scope != worst[1], -gain.points, gain.what, gain.place))[:most]
         for name, each in (("findings", single), ("modules", modules), ("rules", rules))
     }
 

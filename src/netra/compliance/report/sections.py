@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from html import escape
 
-from netra.compliance.figures import gains
+from netra.compliance.facts import Member
+from netra.compliance.figures import Compliance, gains
 from netra.compliance.importers import paths, uses
 from netra.compliance.outcome import Outcome
 from netra.compliance.picture import picture
@@ -19,6 +20,8 @@ from .text import clean
 
 MOST_FAMILIES = 200
 MOST_MAPS = 100
+OPEN_MAPS = 10
+MANY_PATHS = "SSOT131"
 TWINS = ("SSOT101", "SSOT102", "SSOT103", "SSOT104", "SSOT105")
 
 
@@ -71,15 +74,16 @@ def first(outcome: Outcome) -> str:
         for each in found["modules"]
     ]
     single = [
-        (f"{each.points:+.2f}", f"<code>{text(each.place)}</code>", text(each.what)) for each in found["findings"]
+        (f"{each.points:+.2f}", each.scope, f"<code>{text(each.place)}</code><br>{text(each.what)}")
+        for each in found["findings"]
     ]
     right = frozenset({0})
     return (
-        "<p>Points that the score of the scope would gain.</p>"
+        "<p>Points that the score of the scope would gain. The worst scope comes first: its score is that of all.</p>"
         f"<h3>Mend all findings of a rule</h3>{table(('points', 'scope', 'rule'), rules, right)}"
         f"<h3>Mend everything in a module</h3>"
         f"{table(('points', 'scope', 'module', 'findings'), modules, frozenset({0, 3}))}"
-        f"<h3>Mend one thing</h3>{table(('points', 'place', 'finding'), single, right)}"
+        f"<h3>Mend one thing</h3>{table(('points', 'scope', 'finding'), single, right)}"
     )
 
 
@@ -136,13 +140,9 @@ def _family(finding: Finding, family: Family, outcome: Outcome) -> str:
     names = sorted({name for each in members for name in each})
     rows = []
     for name in names:
-        cells = []
-        missing = any(name not in each for each in members)
-        for each in members:
-            member = each.get(name)
-            shown = "" if member is None else f"{member.kind} {member.signature or member.value}".strip()
-            cells.append(f"{chr(0) if missing else ''}{f'<code>{text(shown)}</code>' if member else '—'}")
-        rows.append((f"<code>{text(name)}</code>", *cells))
+        shown = [_member(each.get(name)) for each in members]
+        mark = "\x00" if len(set(shown)) > 1 else ""
+        rows.append((f"<code>{text(name)}</code>", *(f"{mark}{cell}" for cell in shown)))
     # What differs first: it is why this is a finding.
     rows.sort(key=lambda row: not any(cell.startswith("\x00") for cell in row))
     heads = [f"{twin.file.module}" for twin in family.twins]
@@ -161,15 +161,26 @@ def _family(finding: Finding, family: Family, outcome: Outcome) -> str:
     )
 
 
+def _member(member: Member | None) -> str:
+    if member is None:
+        return "—"
+    if member.kind == "method":
+        return f"<code>({text(member.signature)})</code>"
+    said = [member.kind, member.type.partition(":")[2], f"= {member.value}" if member.value else ""]
+    return f"<code>{text(' '.join(each for each in said if each))}</code>"
+
+
 def import_paths(outcome: Outcome) -> str:
-    """Classes that are imported by more than one path."""
+    """Classes of which it is reported that they are imported by more than one path."""
+    reported = {finding.subjects[0] for finding in outcome.printed if finding.rule == MANY_PATHS}
+    if not reported:
+        return ""
     found = []
     for (path, index), each in uses(outcome.report.project).items():
         by_path = paths(each)
-        if len(by_path) > 1:
-            found.append((Symbol("class", outcome.report.project.by_path[path], index), by_path))
-    if not found:
-        return ""
+        symbol = Symbol("class", outcome.report.project.by_path[path], index)
+        if len(by_path) > 1 and symbol.qualified in reported:
+            found.append((symbol, by_path))
     found.sort(key=lambda pair: (-len(pair[1]), -sum(map(len, pair[1].values())), pair[0].qualified))
     blocks = []
     for symbol, by_path in found[:MOST_MAPS]:
@@ -190,7 +201,10 @@ def import_paths(outcome: Outcome) -> str:
         )
     left = len(found) - len(blocks)
     more = f"<p>{number(left)} further classes have two paths or more.</p>" if left > 0 else ""
-    return f"<p>{number(len(found))} classes are imported by more than one path.</p>{''.join(blocks)}{more}"
+    count = "One class is" if len(found) == 1 else f"{number(len(found))} classes are"
+    rest = "".join(blocks[OPEN_MAPS:])
+    folded = f"<details><summary>{len(blocks) - OPEN_MAPS} more</summary>{rest}</details>" if rest else ""
+    return f"<p>{count} imported by more than one path.</p>{''.join(blocks[:OPEN_MAPS])}{folded}{more}"
 
 
 def layers(outcome: Outcome) -> str:
@@ -223,18 +237,26 @@ def layers(outcome: Outcome) -> str:
 
 
 def rules(outcome: Outcome) -> str:
-    """Every rule, with what it looked at."""
-    rows = [
-        (
-            f"<code>{each.rule.id}</code>",
-            f"<span title='{escape(each.rule.summary, quote=True)}'>{text(each.rule.name)}</span>",
-            number(each.findings),
-            f"{number(each.exposure)} {each.rule.exposure}",
-            f"{each.percent:.1f} %",
-        )
-        for each in sorted(outcome.compliances, key=lambda each: (-each.findings, each.rule.id))
-    ]
-    return table(("rule", "name", "findings", "of", "compliance"), rows, frozenset({2, 3, 4}))
+    """Every rule, with what it looked at; those that find something first, and the others folded."""
+    ordered = sorted(outcome.compliances, key=lambda each: (-each.findings, each.rule.id))
+    right = frozenset({2, 3, 4})
+    finding, quiet = [[_rule(each) for each in ordered if bool(each.findings) is some] for some in (True, False)]
+    columns = ("rule", "name", "findings", "of", "compliance")
+    folded = (
+        f"<details><summary>{len(quiet)} {'rule finds' if len(quiet) == 1 else 'rules find'} nothing</summary>"
+        f'<div class="in">{table(columns, quiet, right)}</div></details>'
+    )
+    return (table(columns, finding, right) if finding else "") + (folded if quiet else "")
+
+
+def _rule(each: Compliance) -> tuple[str, ...]:
+    return (
+        f"<code>{each.rule.id}</code>",
+        f"<span title='{escape(each.rule.summary, quote=True)}'>{text(each.rule.name)}</span>",
+        number(each.findings),
+        f"{number(each.exposure)} {each.rule.exposure}",
+        f"{each.percent:.1f} %",
+    )
 
 
 def findings(outcome: Outcome) -> str:
