@@ -203,6 +203,10 @@ def _target(project: Project, file: File, row: Import) -> File | str | None:
             own = [each for each in module.file.names.get(row.name, ()) if not each.how & How.TYPE_CHECKING]
             if not own or module.file is file or project.member(module.file, row.name).symbol.kind == "module":
                 return below_it
+        elif row.name not in module.file.names:
+            compiled = project.member(module.file, row.name).symbol
+            if compiled.kind == "external":
+                return compiled.name
     return module.file
 
 

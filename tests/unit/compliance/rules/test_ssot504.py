@@ -48,6 +48,12 @@ def test_a_package_that_takes_from_its_modules_closes_a_cycle_only_when_they_tak
     assert "ring → ring.a → ring" in found.message
 
 
+def test_a_compiled_module_is_not_the_package_it_lies_in(tmp_path: Path) -> None:
+    files = {"ring/__init__.py": "from ring.a import x\n", "ring/a.py": "from ring import _fast\nx = 1\n"}
+    one(check(tmp_path / "x", files, CONFIG), "SSOT504")
+    assert ids(check(tmp_path / "y", {**files, "ring/_fast.pyx": ""}, CONFIG)) == []
+
+
 def test_a_chain_of_thousands_of_modules_does_not_exhaust_the_stack(tmp_path: Path) -> None:
     count = 3000
     files = package(**{f"m{number}": f"import ring.m{(number + 1) % count}\n" for number in range(count)})
