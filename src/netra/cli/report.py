@@ -30,6 +30,9 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    checks: Annotated[
+        Path | None, typer.Option("--checks", metavar="FILE", help="History of `netra check`, for its score.")
+    ] = None,
     send: Annotated[bool, typer.Option("--send", help="Send it through the alert channels.")] = False,
     *,
     settings: Settings,
@@ -45,7 +48,7 @@ def command(
         raise InvalidInput(f"There are no records of {last}.", hint=f"Name a day of {EARLIEST} or later.")
     if send and not settings.alert_urls:
         raise ConfigurationError("There is no channel to send it through.", hint="Set alert_urls; see: netra alerts")
-    report = _read(settings, last)
+    report = _read(settings, last, _scores(checks, last))
     if page is not None:
         try:
             page.write_text(as_page(report), encoding="utf-8")
@@ -60,13 +63,24 @@ def command(
         raise typer.Exit(1)
 
 
-def _read(settings: Settings, last: date) -> WeeklyReport:
+def _scores(checks: Path | None, last: date) -> tuple[float | None, float | None]:
+    from netra.compliance.history import weekly_scores
+    from netra.errors import InvalidInput
+
+    if checks is None:
+        return None, None
+    if not checks.is_file():
+        raise InvalidInput(f"There is no file {checks}.", hint=f"Write one: netra check --history {checks}")
+    return weekly_scores(checks, last)
+
+
+def _read(settings: Settings, last: date, compliance: tuple[float | None, float | None]) -> WeeklyReport:
     from netra.monitoring.report import DAYS, weekly
     from netra.storage.figures import DailyFigures
 
     async def read(database: RequestScopedSessionFactory) -> WeeklyReport:
         stored = await DailyFigures(database).between(last - timedelta(days=2 * DAYS - 1), last)
-        return weekly(stored, last, (None, None))
+        return weekly(stored, last, compliance)
 
     return read_records(settings, read)
 

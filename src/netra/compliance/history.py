@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,20 @@ def read(path: Path) -> tuple[dict[str, Any], ...]:
         if isinstance(each, dict) and isinstance(each.get("score"), (int, float)) and isinstance(each.get("at"), str):
             found.append(each)
     return tuple(found)
+
+
+def weekly_scores(path: Path, last: date) -> tuple[float | None, float | None]:
+    """The last score of the seven days up to one, and of the seven before; None where no check was kept."""
+    found: list[float | None] = [None, None]
+    for each in read(path):
+        try:
+            at = datetime.fromisoformat(each["at"])
+        except ValueError:
+            continue
+        days = (last - at.astimezone(UTC).date()).days
+        if 0 <= days < 14:
+            found[days // 7] = float(each["score"])
+    return found[0], found[1]
 
 
 def _commit(root: Path) -> str:

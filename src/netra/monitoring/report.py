@@ -1,7 +1,7 @@
 """The weekly report: a week's figures against those of the week before, from what the server wrote down each day.
 
 `weekly` computes it from the stored days, without a database; `as_json`, `as_text` and `as_page` show it. A figure of
-a week in which no server ran is None and shown as such; so is the compliance score until the checker has stored one.
+a week in which no server ran is None and shown as such; so is the compliance score without a history of checks.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from netra.compliance.history import weekly_scores
 from support.checking import TWINS, netra
 from support.code_base import write
 
@@ -190,6 +192,18 @@ def test_the_old_script_takes_its_old_flags(tmp_path: Path, arguments: tuple[str
     assert done.returncode == code, done.stdout + done.stderr
     if "--json-output" in arguments:
         assert json.loads((tmp_path / "found.json").read_text())["counts"]["error"] >= 1
+
+
+@pytest.mark.spec("report.compliance-trend")
+def test_the_weekly_report_shows_the_last_score_of_each_week(tmp_path: Path) -> None:
+    rows = [("2026-03-01", 90.0), ("2026-03-08", 91.0), ("2026-03-10", 95.0), ("2026-03-15", 97.5), ("2026-03-16", 1.0)]
+    lines = [json.dumps({"at": f"{day}T23:00:00+00:00", "score": score}) for day, score in rows]
+    (tmp_path / "checks.jsonl").write_text("\n".join([*lines, '{"at": "cut o']))
+    assert weekly_scores(tmp_path / "checks.jsonl", date(2026, 3, 15)) == (97.5, 91.0)
+    assert weekly_scores(tmp_path / "checks.jsonl", date(2026, 3, 31)) == (None, None)
+    missing = netra("report", "--checks", "gone.jsonl", cwd=tmp_path)
+    assert missing.returncode != 0
+    assert "netra check --history gone.jsonl" in missing.stderr
 
 
 @pytest.mark.spec("compliance.own-score", "commands.compliance")
