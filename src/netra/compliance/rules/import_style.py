@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from netra.compliance.config import Config
 from netra.compliance.facts import Import
+from netra.compliance.naming import is_foreign
 from netra.compliance.project import File, Project
 from netra.compliance.rule import Edit, Finding, Fix, Place, Rule, Severity
 
@@ -23,6 +24,8 @@ def _find(project: Project, config: Config) -> Iterable[Finding]:
     relative: dict[tuple[str, str], dict[str, list[Import]]] = defaultdict(dict)
     absolute: dict[tuple[str, str], int] = defaultdict(int)
     for file in project.files:
+        if file.facts.generated or is_foreign(file.path):
+            continue
         if file.is_package or "." not in file.module:
             continue  # what a package takes from its own parts, it rightly takes relatively
         top = file.module.partition(".")[0]

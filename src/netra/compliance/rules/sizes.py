@@ -12,6 +12,9 @@ from netra.compliance.naming import is_foreign
 from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
+_OF_GENERATORS = frozenset({"gapic_v1", "gapic_version"})
+"""What only the clients import that Google's generator writes."""
+
 
 def _files(project: Project, config: Config) -> Iterator[Finding]:
     for file in _own(project):
@@ -45,7 +48,12 @@ def _functions(project: Project, config: Config) -> Iterator[Finding]:
 
 
 def _own(project: Project) -> Iterator[File]:
-    return (file for file in project.files if not file.facts.generated and not is_foreign(file.path))
+    return (file for file in project.files if not (file.facts.generated or is_foreign(file.path) or _is_client(file)))
+
+
+def _is_client(file: File) -> bool:
+    """Whether a file is a part of a client library that a generator wrote without saying so."""
+    return any(row.name in _OF_GENERATORS for row in file.facts.imports)
 
 
 def _severity(lines: int, limits: tuple[int, int]) -> Severity | None:
