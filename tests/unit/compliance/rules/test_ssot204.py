@@ -39,9 +39,7 @@ def test_the_fix_writes_whole_names_and_leaves_the_rest_of_the_statement(tmp_pat
     "files",
     [
         pytest.param(APP, id="in __init__"),
-        pytest.param(
-            {**APP, "app/_vendored/__init__.py": "", "app/_vendored/odd.py": "from . import x\n"}, id="vendored"
-        ),
+        pytest.param({**APP, "app/_vendored/a.py": "", "app/_vendored/odd.py": "from . import a\n"}, id="vendored"),
         pytest.param({**APP, "app/odd_pb2.py": "from . import a\n"}, id="generated"),
         pytest.param({"app/__init__.py": "", "app/a.py": "", "app/b.py": "from . import a\n"}, id="the only style"),
     ],
