@@ -75,8 +75,11 @@ def _is_class_name(name: str) -> bool:
 def _says_something_else(alias: str, name: str) -> bool:
     """Whether no word of an alias is one of a name, or begins like one (`Printing` and `Printable`, `Elem` and
     `Element`)."""
-    return len(alias) >= SHORT and not any(
-        _begin_alike(ours, theirs) for ours in stems(alias) for theirs in stems(name)
+    short, long = sorted((alias.lower(), name.lower()), key=len)
+    return (
+        len(alias) >= SHORT
+        and short not in long
+        and not any(_begin_alike(ours, theirs) for ours in stems(alias) for theirs in stems(name))
     )
 
 

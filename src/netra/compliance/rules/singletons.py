@@ -58,6 +58,13 @@ _WHEN_IT_STARTS = frozenset(
 """First words of names of methods that arrange an object for the process."""
 _LOCALS = frozenset({"local", "Local", "ContextVar", "LocalProxy", "LocalStack", "WeakKeyDictionary"})
 _ID = re.compile(r"(?:^|_)(?:id|uuid)$", re.IGNORECASE)
+_PARTS = frozenset(
+    {
+        "deployment", "device", "guardrail", "host", "kernel", "model", "node", "partition", "plugin", "provider",
+        "server", "shard", "worker", "workspace",
+    }
+)  # fmt: skip
+"""Words of keys that name a part of the system: what is kept by them is of no request."""
 _USER = re.compile(
     r"^_?(?:(?:current|active|authenticated|logged_in|chat|web|client|http|socket)_)?"
     r"(?:user|session|tenant|account|customer|member|websocket)(?:_?(?:id|key|name|uuid|email|pk|token))?$"
@@ -153,7 +160,8 @@ def _is_for_a_caller(write: Write) -> bool:
         return bool(_USER.match(key))  # a setter, which whoever sets the program up calls
     if how == "set":
         return name[0] != "set" or bool(_USER.match(key))
-    return any(_ID.search(each) or _USER.match(each) for each in key.split(","))
+    keys = [each for each in key.split(",") if _PARTS.isdisjoint(words(each))]
+    return any(_ID.search(each) or _USER.match(each) for each in keys)
 
 
 def _is_the_only_one(project: Project, symbol: Symbol, file: File, name: str) -> bool:

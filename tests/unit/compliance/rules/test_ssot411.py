@@ -88,6 +88,9 @@ NOT_SHARED_STATE = {
     "a setter": changed(SETS, "    def set_current(self, run):\n        self.current = run\n"),
     "a registry": changed(SETS, "    def register(self, name, what):\n        self.runs[name] = what\n"),
     "what is kept by name": changed(SETS, "    def note(self, name, what):\n        self.runs[name] = what\n"),
+    "what is kept by part of the system": changed("run_id", "server_id") | {
+        "app/manager.py": MANAGER.replace("run_id", "server_id").replace("def begin", "def configure"),
+    },
     "a cache": {**TREE, "app/manager.py": MANAGER.replace("RunManager", "RunCache")},
     "settings": {**TREE, "app/manager.py": MANAGER.replace("RunManager", "RunSettings")},
     "one for each thread": changed("class RunManager:", "import threading\nclass RunManager(threading.local):"),
