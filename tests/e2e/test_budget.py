@@ -88,7 +88,8 @@ def test_opening_a_long_thread_measured(open_chat: Callable[..., ChatPage], user
     report(f"a thread of {TURNS} turns", meter, before, chat.page)
     assert chat.answers.count() < TURNS
     chat.page.get_by_role("button", name=re.compile(r"^Show \d+ older messages")).click()
-    expect(chat.answers).to_have_count(60)
+    # The way to the button may have shown older ones already, as scrolling up does.
+    expect(chat.answers.nth(59)).to_be_attached()
 
 
 def long_thread(user: Account) -> str:
