@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,7 @@ def judge(
         seconds[phase] = now - started
         started = now
 
-    project = Project(read, tree.others, config.source_roots)
+    project = Project(sorted(read, key=itemgetter(0)), tree.others, config.source_roots)
     project.declared = declared(tree.root)
     for file in project.files:
         file.scope = scope_of(file, config)

@@ -156,7 +156,7 @@ def gains(report: Report, most: int = 10) -> dict[str, list[Gain]]:
     lost = losses(scored, report.config)
     weights = {**DEFAULT_WEIGHTS, **report.config.weights}
     files = report.project.by_path
-    units = {each.scope: each.units for each in report.score.scopes}
+    units = {each.scope: max(1, each.units) for each in report.score.scopes}
     worst = min(((each.score, each.scope) for each in report.score.scopes if each.score is not None), default=(0.0, ""))
     by_path: dict[str, list[Finding]] = defaultdict(list)
     by_rule: dict[str, list[Finding]] = defaultdict(list)

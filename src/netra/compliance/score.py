@@ -71,13 +71,15 @@ def score(project: Project, findings: Iterable[Finding], config: Config) -> Scor
     lost = losses(findings, config)
     scores = []
     for scope in SCOPES:
-        units = [file for file in project.files if file.scope == scope and (is_unit(file) or file.path in lost)]
-        loss = math.fsum(min(1.0, lost.get(file.path, 0.0)) for file in units)
-        debt = math.fsum(lost.get(file.path, 0.0) for file in units)
+        files = [file for file in project.files if file.scope == scope]
+        units = sum(map(is_unit, files))
+        loss = math.fsum(min(1.0, lost.get(file.path, 0.0)) for file in files)
+        debt = math.fsum(lost.get(file.path, 0.0) for file in files)
         value = None
-        if units:
-            value = math.floor((100 * (1 - loss / len(units))) * 10 + 1e-9) / 10
+        if units or loss > 0:
+            # A file that defines nothing adds to the loss only: as one more unit it would thin out that of the others.
+            value = math.floor((100 * max(0.0, 1 - loss / max(1, units))) * 10 + 1e-9) / 10
             if loss > 0:
                 value = min(value, 99.9)
-        scores.append(ScopeScore(scope, len(units), round(loss, 4), round(debt, 4), value))
+        scores.append(ScopeScore(scope, units, round(loss, 4), round(debt, 4), value))
     return Score(tuple(scores))

@@ -43,7 +43,7 @@ class Segment:
         self.rows = rows
         self._file = file
         self._lock = Lock()
-        weakref.finalize(self, file.close)  # with the last facts that are read from it
+        weakref.finalize(self, _close, file)  # with the last facts that are read from it
 
     @classmethod
     def open(cls, path: Path) -> Segment | None:
@@ -96,6 +96,11 @@ class Segment:
             return b""
 
 
+def _close(file: BinaryIO) -> None:
+    with contextlib.suppress(OSError):  # what could not be written is written again when a file is closed
+        file.close()
+
+
 class SegmentWriter:
     """A segment under construction; its records can be read at once.
 
@@ -130,6 +135,12 @@ class SegmentWriter:
         """Make what was added readable."""
         self._file.flush()
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+
     def finish(self) -> None:
         """Let the segment appear."""
         self.flush()
@@ -158,6 +169,7 @@ class Store:
 
     def __init__(self, directory: Path | None, tag: str) -> None:
         self._tag = tag
+        self._is_full = False
         self._writer: SegmentWriter | None = None
         self._segments: list[Segment] = []
         self._directory = directory if directory is not None and _prepared(directory) else None
@@ -178,14 +190,25 @@ class Store:
         return {key for segment in self._everything() for key in segment.rows}
 
     def add(self, key: bytes, parts: Iterable[bytes]) -> None:
-        """Keep a record."""
-        if self._writer is None:
-            try:
-                self._writer = SegmentWriter(self._directory, self._tag)
-            except OSError:
-                self._directory = None
-                self._writer = SegmentWriter(None, self._tag)
-        self._writer.add(key, parts)
+        """Keep a record. Where there is no room for it, its facts are made again when they are asked for."""
+        if self._is_full:
+            return
+        try:
+            if self._writer is None:
+                try:
+                    self._writer = SegmentWriter(self._directory, self._tag)
+                except OSError:
+                    self._directory = None
+                    self._writer = SegmentWriter(None, self._tag)
+            self._writer.add(key, parts)
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._is_full = True
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
 
     def finish(self, used: set[bytes]) -> None:
         """Let what was added appear, and merge segments when there are many or much of them is not used.
@@ -193,9 +216,12 @@ class Store:
         Args:
             used: keys of this run.
         """
-        if self._writer is not None:
-            self._writer.flush()
-        if self._directory is None:
+        try:
+            if self._writer is not None:
+                self._writer.flush()
+        except OSError:
+            self._give_up()
+        if self._directory is None or self._is_full:
             return
         with contextlib.suppress(OSError):
             if self._writer is not None:

@@ -167,6 +167,10 @@ def kinds(packages: Packages) -> list[Kind]:
             if node.name.startswith("_") or node.bases or node.keywords or node.decorator_list:
                 continue
             methods = tuple(each for each in node.body if isinstance(each, ast.FunctionDef))
+            if any((each.end_lineno or 0) - each.lineno > 90 for each in methods):
+                continue  # a copy of it would also be too long
+            if (node.end_lineno or 0) - node.lineno > 900:
+                continue
             if len([each for each in methods if not each.name.startswith("_")]) >= 3:
                 found.append(Kind(path, node.name, node, methods))
     return [each for each in found if defined[each.name] == 1 and imported.get((each.module, each.name))]
