@@ -196,6 +196,8 @@ def _are_near(one: _Row, other: _Row) -> bool:
     left, right = _function(one), _function(other)
     if left.digest == right.digest or left.name == right.name:
         return False  # a copy, or the same method of two classes
+    if left.is_async != right.is_async:
+        return False  # a function in both styles of calling
     if _deployable(one[0]) != _deployable(other[0]):
         return False
     ours, theirs = set(hashes(left.sketch)), set(hashes(right.sketch))

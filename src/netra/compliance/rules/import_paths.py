@@ -38,7 +38,8 @@ def many_paths(project: Project, config: Config) -> Iterable[Finding]:
         symbol = Symbol("class", file, index)
         by_path: dict[str, list[ClassUse]] = defaultdict(list)
         for each in found:
-            if each.file.scope == "core" and not each.passes_on and each.file.module != each.path:
+            # What the front of a package imports, it mostly hands on.
+            if each.file.scope == "core" and not each.file.is_package and each.file.module != each.path:
                 by_path[each.path].append(each)
         fronts = [each for each in by_path if file.module.startswith(f"{each}.")]
         others = [each for each in by_path if each != file.module and each not in fronts]

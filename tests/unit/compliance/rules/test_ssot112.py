@@ -40,6 +40,11 @@ def test_the_same_name_is_the_same_method_of_another_class(tmp_path: Path) -> No
     assert ids(check(tmp_path, {**TREE, "app/b.py": function("wash", changed=1)}, ONLY)) == []
 
 
+def test_both_styles_of_calling_may_look_alike(tmp_path: Path) -> None:
+    files = {**TREE, "app/b.py": TREE["app/b.py"].replace("def rinse", "async def rinse")}
+    assert ids(check(tmp_path, files, ONLY)) == []
+
+
 def test_short_functions_are_left_alone(tmp_path: Path) -> None:
     short = "def {}(text):\n    a = 1\n    b = 2\n    return a + b\n"
     files = {"app/__init__.py": "", "app/a.py": short.format("wash"), "app/b.py": short.format("rinse")}

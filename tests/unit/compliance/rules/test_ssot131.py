@@ -73,6 +73,11 @@ NOT_MANY = {
         "app/one.py": "from app.inner.models import Order\n",
         "main.py": "from app import Order\n",
     },
+    "the front of another package": {
+        **TREE,
+        "app/two.py": "",
+        "app/more/__init__.py": "from app.views import Order\n\n\ndef more(): return Order()\n",
+    },
     "a test that takes another path": {**TREE, "app/two.py": "", "tests/test_a.py": "from app.views import Order\n"},
     "a class of another distribution": {
         "app/__init__.py": "",
