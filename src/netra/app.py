@@ -83,6 +83,7 @@ from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
 from netra.storage.samples import Samples
+from netra.storage.silences import Silences
 
 log = structlog.get_logger(__name__)
 
@@ -330,7 +331,11 @@ class Netra:
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
         app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
         app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))
-        app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts))
+        app.include_router(
+            alerts_admin_routes(
+                doors.administrator, lambda: self.alerts, Silences(self.database, self.clock), self.audit
+            )
+        )
         app.include_router(docs_routes())
         endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
         app.router.routes.append(WebSocketRoute("/ws", endpoint))

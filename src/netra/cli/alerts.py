@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from netra.monitoring.incidents import Incident
     from netra.sessions import RequestScopedSessionFactory
 
-app = typer.Typer(help="Alerts: list them, test the channels.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Alerts: list them, silence some for a while, test the channels.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")
@@ -106,3 +108,30 @@ def test_channels(*, settings: Settings) -> None:
             err.print(f"[bold red]FAIL[/]  {escape(failure.message)}")
     if any(outcome.values()):
         raise typer.Exit(1)
+
+
+@app.command("silence")
+@with_settings(*DATA)
+def silence(
+    rule: Annotated[str, typer.Argument(help="The rule whose notices are not wanted; `netra alerts list` shows them.")],
+    minutes: Annotated[int, typer.Option(min=1, max=43_200, help="For how long.")] = 60,
+    note: Annotated[str, typer.Option(help="Why, for others to see.")] = "",
+    key: Annotated[str | None, typer.Option(help="Only about this, as `netra alerts list` shows it.")] = None,
+    *,
+    settings: Settings,
+) -> None:
+    """Send no notices of a rule for a while. Incidents are stored and shown all the same."""
+    from netra.clock import SystemClock
+    from netra.errors import InvalidInput
+    from netra.storage.audit import OPERATOR
+    from netra.storage.silences import Silence, Silences
+
+    if not note.strip():
+        raise InvalidInput("Say why.", hint='Add --note "what is being done".')
+
+    async def add(database: RequestScopedSessionFactory) -> Silence:
+        return await Silences(database, SystemClock()).add(OPERATOR, rule, key, minutes, note)
+
+    made = read_records(settings, add)
+    about = "" if key is None else f" about {escape(key)}"
+    out.print(f"No notices of {escape(rule)}{about} are sent until {made.until:%Y-%m-%d %H:%M} UTC.")

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from netra.clock import Clock
-from netra.errors import NetraError
+from netra.errors import NetraError, NotFound
 
 from .delivery import Delivery
 from .incidents import AlertStore, Firing, Incident, Notice, Severity
@@ -134,6 +134,22 @@ class AlertManager:
             Unavailable: the database is away.
         """
         return await self._configured().open_incidents()
+
+    async def acknowledge(self, incident_id: str, by: str, note: str) -> Incident:
+        """Note that somebody looks at an open incident; it stays open until it is over.
+
+        Args:
+            by: who, for others to see.
+            note: may be empty.
+
+        Raises:
+            NotFound: there is no such incident, or it is over.
+            Unavailable: the database is away.
+        """
+        incident = await self._configured().acknowledge(incident_id, by, note, self._now())
+        if incident is None:
+            raise NotFound("There is no such open alert.")
+        return incident
 
     async def incidents(self, recent: int = 100) -> tuple[list[Incident], list[Incident]]:
         """Those that are open, the oldest first, and the newest `recent` of all.

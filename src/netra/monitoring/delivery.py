@@ -1,5 +1,5 @@
 """Tells people about incidents: takes the notices owed from the store, sends each through every channel, and tries
-again what failed.
+again what failed. Several notices that are due at once go out as one message, so that a bad minute is one mail.
 
 A notice is owed from the transaction that opened or resolved its incident until it is delivered, so none is lost when a
 process dies. Of several processes, the one that claims it sends it. A process that dies between sending and noting so
@@ -9,8 +9,8 @@ that grows with the notice's age, and given up after `GIVE_UP_SECONDS`; it does 
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,8 @@ FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 GIVE_UP_SECONDS = 3600.0
 BATCH = 50
+FEWEST_TOGETHER = 3
+"""Notices that are due at once, from which on they are one message."""
 PER_MINUTE = 20
 """Messages to one channel in a minute; more wait for the next."""
 
@@ -71,33 +73,56 @@ class Delivery:
         while True:
             now = self._clock.now()
             notices = await self._store.claim(now, now + timedelta(seconds=CLAIM_SECONDS), BATCH)
-            for notice in notices:
+            for together in self._grouped(notices):
                 if (self._clock.now() - now).total_seconds() < WORKED_SECONDS:
-                    await self._tell(notice)
+                    await self._tell(together)
                 else:
-                    await self._store.postpone(notice, self._clock.now())
+                    for notice in together:
+                        await self._store.postpone(notice, self._clock.now())
             # An incident that is over already has a second notice, owed only now that the first is settled.
             if not notices:
                 return
 
-    async def _tell(self, notice: Notice) -> None:
-        key = (notice.incident.id, notice.kind)
-        missing = [name for name in self._channels.names if name not in self._delivered[key]]
+    def _grouped(self, notices: Sequence[Notice]) -> list[list[Notice]]:
+        """Notices that can be one message: all begin or all are over, and the same channels still need them."""
+        groups: defaultdict[tuple[str, tuple[str, ...]], list[Notice]] = defaultdict(list)
+        for notice in notices:
+            groups[notice.kind, tuple(self._missing(notice))].append(notice)
+        return [
+            part
+            for found in groups.values()
+            for part in ([found] if len(found) >= FEWEST_TOGETHER else [[notice] for notice in found])
+        ]
+
+    def _missing(self, notice: Notice) -> list[str]:
+        return [name for name in self._channels.names if name not in self._delivered[notice.incident.id, notice.kind]]
+
+    async def _tell(self, notices: Sequence[Notice]) -> None:
+        """Send one message about notices that `_grouped` put together, and note what became of it."""
+        missing = self._missing(notices[0])
         allowed = [name for name in missing if self._may_send(name)]
-        title, body = worded(notice, self._origin)
-        kind: Kind = "success" if notice.kind == "resolved" else _KINDS[notice.incident.severity]
+        title, body = worded(notices[0], self._origin) if len(notices) == 1 else worded_together(notices, self._origin)
+        worst = max((notice.incident.severity for notice in notices), key=list(Severity).index)
+        kind: Kind = "success" if notices[0].kind == "resolved" else _KINDS[worst]
         outcome = await self._channels.send(title, body, kind, only=allowed)
+        ids = [notice.incident.id for notice in notices]
         for name, failure in outcome.items():
             if failure is None:
-                self._delivered[key].add(name)
-                metrics.alert_notices.labels("sent").inc()
+                for notice in notices:
+                    self._delivered[notice.incident.id, notice.kind].add(name)
+                metrics.alert_notices.labels("sent").inc(len(notices))
             else:
-                metrics.alert_notices.labels("failed").inc()
-                log.warning("alert not delivered", alert=notice.incident.id, channel=name, error=failure.message)
+                metrics.alert_notices.labels("failed").inc(len(notices))
+                log.warning("alert not delivered", alerts=ids, channel=name, error=failure.message)
+        for notice in notices:
+            await self._settle(notice, cut=len(allowed) < len(missing))
+
+    async def _settle(self, notice: Notice, *, cut: bool) -> None:
+        """Note that a notice is delivered or given up, or when to try again; `cut`: a channel has had its share."""
         now = self._clock.now()
         age = (now - _began(notice)).total_seconds()
-        waiting = [name for name in missing if name not in self._delivered[key]]
-        if waiting and (age < GIVE_UP_SECONDS or len(allowed) < len(missing)):
+        waiting = self._missing(notice)
+        if waiting and (age < GIVE_UP_SECONDS or cut):
             pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, age / 2))
             await self._store.postpone(notice, now + timedelta(seconds=pause))
             return
@@ -105,7 +130,7 @@ class Delivery:
             metrics.alert_notices.labels("given_up").inc(len(waiting))
             log.error("alert given up", alert=notice.incident.id, rule=notice.incident.rule, channels=waiting)
         await self._store.settle(notice, now)
-        self._delivered.pop(key, None)
+        self._delivered.pop((notice.incident.id, notice.kind), None)
 
     def _may_send(self, name: str) -> bool:
         now, sent = self._clock.monotonic(), self._sent_at[name]
@@ -140,6 +165,16 @@ def worded(notice: Notice, origin: str) -> tuple[str, str]:
     lines += [f"{name}: {_plain(value)}" for name, value in incident.details.items()]
     lines += ["", f"Server: {origin}", f"Alert: {incident.id}"]
     return title, "\n".join(lines)
+
+
+def worded_together(notices: Sequence[Notice], origin: str) -> tuple[str, str]:
+    """The title and the text of several notices of one kind."""
+    words = [worded(notice, origin) for notice in notices]
+    rules = Counter(notice.incident.rule for notice in notices)
+    listed = ", ".join(rule if count == 1 else f"{rule} ({count})" for rule, count in rules.most_common())
+    worst = max((notice.incident.severity for notice in notices), key=list(Severity).index)
+    what = "resolved" if notices[0].kind == "resolved" else worst
+    return f"[{what}] {len(notices)} alerts: {listed}", "\n\n".join(f"{title}\n{body}" for title, body in words)
 
 
 def _plain(value: Any) -> str:

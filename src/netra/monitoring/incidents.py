@@ -92,10 +92,15 @@ class AlertStore(Protocol):
         """The newest incidents, open or not, the newest first."""
         ...
 
+    async def acknowledge(self, incident_id: str, by: str, note: str, at: datetime) -> Incident | None:
+        """Note on an open incident that somebody looks at it, and return it; None when it is not open."""
+        ...
+
     async def claim(self, at: datetime, until: datetime, limit: int) -> list[Notice]:
         """Notices not yet settled that nobody works on, the oldest first; they are the caller's until `until`.
 
-        The notice that an incident is over comes only after the one that it began is settled.
+        The notice that an incident is over comes only after the one that it began is settled. None is about what is
+        silenced at `at`, and none ever about what began and ended within one silence.
         """
         ...
 

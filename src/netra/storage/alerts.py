@@ -18,6 +18,7 @@ from netra.ids import new_id
 from netra.monitoring.incidents import Firing, Incident, Notice, Opening, Severity
 
 from .access import Access
+from .silences import silenced
 from .tables import alerts, micros, moment
 
 _OPEN = alerts.c.resolved_at.is_(None)
@@ -116,17 +117,41 @@ class Alerts:
 
     async def claim(self, at: datetime, until: datetime, limit: int) -> list[Notice]:
         """See `AlertStore.claim`."""
-        free = or_(alerts.c.claimed_until.is_(None), alerts.c.claimed_until <= micros(at))
-        owed = select(alerts).where(_OWED, free).order_by(alerts.c.opened_at, alerts.c.id).limit(limit)
-        # Mostly nothing is owed; that is found out without the writer.
-        if not await self._database.query(lambda connection: connection.execute(owed).first() is not None):
+        now = micros(at)
+        free = or_(alerts.c.claimed_until.is_(None), alerts.c.claimed_until <= now)
+        owed = select(alerts).where(_OWED, free, ~silenced(now)).order_by(alerts.c.opened_at, alerts.c.id).limit(limit)
+        # What began and ended in one silence is nobody's news when it is over.
+        unheard = and_(alerts.c.firing_told_at.is_(None), alerts.c.resolved_at.is_not(None), silenced(now))
+
+        def is_due(connection: Connection) -> bool:
+            asked = (owed, select(alerts.c.id).where(unheard).limit(1))
+            return any(connection.execute(each).first() is not None for each in asked)
+
+        # Mostly nothing is; that is found out without the writer.
+        if not await self._database.query(is_due):
             return []
 
         def work(connection: Connection) -> list[Notice]:
+            connection.execute(update(alerts).where(unheard).values(firing_told_at=now, resolved_told_at=now))
             rows = connection.execute(owed.with_for_update(skip_locked=True)).all()
             mine = alerts.c.id.in_([row.id for row in rows])
             connection.execute(update(alerts).where(mine).values(claimed_until=micros(until)))
             return [Notice("firing" if row.firing_told_at is None else "resolved", _incident(row)) for row in rows]
+
+        return await self._database.write(work)
+
+    async def acknowledge(self, incident_id: str, by: str, note: str, at: datetime) -> Incident | None:
+        """See `AlertStore.acknowledge`."""
+        statement = (
+            update(alerts)
+            .where(alerts.c.id == incident_id, _OPEN)
+            .values(acknowledged_at=micros(at), acknowledged_by=by, note=note)
+            .returning(alerts)
+        )
+
+        def work(connection: Connection) -> Incident | None:
+            row = connection.execute(statement).one_or_none()
+            return None if row is None else _incident(row)
 
         return await self._database.write(work)
 

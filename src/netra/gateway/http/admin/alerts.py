@@ -1,4 +1,4 @@
-"""`GET /api/admin/alerts`: the incidents of this installation and the rules that find them, for administrators."""
+"""`/api/admin/alerts` and `/silences`: incidents, the rules that find them, and what is silenced."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from pydantic import BaseModel, Field
 
 from netra.clock import rfc3339
 from netra.gateway.http.api import Require
+from netra.gateway.http.body import JsonRoute
+from netra.gateway.http.models import Body, Moment
 from netra.gateway.http.problems import problems
 from netra.identity import Principal
 from netra.monitoring.alerts import AlertManager
 from netra.monitoring.incidents import Incident
 from netra.monitoring.rules import AlertRule
+from netra.storage.audit import AuditLog
+from netra.storage.silences import MOST_MINUTES, NAME_CHARS, NOTE_CHARS, Silences
+from netra.text import clean_id, clean_text
+
+from .accounts import actor_of
 
 
 class IncidentModel(BaseModel):
@@ -27,6 +34,9 @@ class IncidentModel(BaseModel):
     opened_at: str = Field(description="RFC 3339, UTC")
     last_seen_at: str = Field(description="RFC 3339, UTC")
     resolved_at: str | None = Field(description="RFC 3339, UTC; null while it is open.")
+    acknowledged_at: str | None = Field(description="RFC 3339, UTC; null until somebody looks at it.")
+    acknowledged_by: str | None
+    note: str | None = Field(description="Of who acknowledged it.")
 
 
 class RuleModel(BaseModel):
@@ -48,14 +58,41 @@ class AlertsModel(BaseModel):
     rules: list[RuleModel]
 
 
-def alerts_admin_routes(require_admin: Require, manager: Callable[[], AlertManager]) -> APIRouter:
-    """The route.
+class AcknowledgeBody(Body):
+    note: str = Field("", max_length=NOTE_CHARS)
+
+
+class SilenceBody(Body):
+    rule: str = Field(min_length=1, max_length=NAME_CHARS)
+    key: str | None = Field(None, max_length=NAME_CHARS, description="Only about this; null for whatever it is about.")
+    minutes: int = Field(ge=1, le=MOST_MINUTES)
+    note: str = Field(min_length=1, max_length=NOTE_CHARS, description="Why.")
+
+
+class SilenceModel(BaseModel):
+    id: str
+    rule: str
+    key: str | None
+    note: str
+    made_by: str
+    made_at: Moment
+    until: Moment
+
+
+class SilenceList(BaseModel):
+    items: list[SilenceModel]
+
+
+def alerts_admin_routes(
+    require_admin: Require, manager: Callable[[], AlertManager], silences: Silences, audit: AuditLog
+) -> APIRouter:
+    """The routes.
 
     Args:
         require_admin: the dependency that gives an administrator's Principal or refuses.
         manager: the started server's manager.
     """
-    router = APIRouter(prefix="/api/admin", tags=["admin"])
+    router = APIRouter(prefix="/api/admin", tags=["admin"], route_class=JsonRoute)
     administrator = Depends(require_admin)
 
     @router.get("/alerts", responses=problems(401, 404, 422))
@@ -72,6 +109,31 @@ def alerts_admin_routes(require_admin: Require, manager: Callable[[], AlertManag
             rules=[_rule(rule, current.values(rule.name)) for rule in current.rules],
         )
 
+    @router.post("/alerts/{incident_id}/acknowledge", responses=problems(404, 422))
+    async def acknowledge(incident_id: str, body: AcknowledgeBody, caller: Principal = administrator) -> IncidentModel:
+        """Show others that somebody looks at an open alert."""
+        name, actor = clean_id(incident_id), actor_of(caller)
+        note = clean_text(body.note, field="note", max_chars=NOTE_CHARS)
+        await audit.note(actor, "alert.acknowledge", name, note=note)
+        return _incident(await manager().acknowledge(name, actor.name, note))
+
+    @router.get("/silences", responses=problems(404))
+    async def list_silences(_: Principal = administrator) -> SilenceList:
+        """Silences that have not ended, the one that ends first first."""
+        found = await silences.current()
+        return SilenceList(items=[SilenceModel.model_validate(each, from_attributes=True) for each in found])
+
+    @router.post("/silences", status_code=201, responses=problems(404, 422))
+    async def silence(body: SilenceBody, caller: Principal = administrator) -> SilenceModel:
+        """Send no notices about something for a while. Incidents are stored and shown all the same."""
+        made = await silences.add(actor_of(caller), body.rule, body.key, body.minutes, body.note)
+        return SilenceModel.model_validate(made, from_attributes=True)
+
+    @router.delete("/silences/{silence_id}", status_code=204, responses=problems(404))
+    async def end_silence(silence_id: str, caller: Principal = administrator) -> None:
+        """End a silence before its time: what it kept back is sent."""
+        await silences.end(actor_of(caller), clean_id(silence_id))
+
     return router
 
 
@@ -86,6 +148,9 @@ def _incident(incident: Incident) -> IncidentModel:
         opened_at=rfc3339(incident.opened_at),
         last_seen_at=rfc3339(incident.last_seen_at),
         resolved_at=None if incident.resolved_at is None else rfc3339(incident.resolved_at),
+        acknowledged_at=None if incident.acknowledged_at is None else rfc3339(incident.acknowledged_at),
+        acknowledged_by=incident.acknowledged_by,
+        note=incident.note,
     )
 
 
