@@ -253,8 +253,12 @@ class LogStreamer:
             self._queue.put(message, timeout=1)
 
     def show_last(self, source: str) -> None:
-        """The last lines of a child, shown or not before."""
-        for line in self.buffer(source).lines:
+        """The last lines of a child, unless the filter has let all of them through: they stand above."""
+        lines = self.buffer(source).lines
+        if all(self._shown.shows(line) for line in lines):
+            return
+        self.say(f"its last {len(lines)} lines:" if len(lines) > 1 else "its last line:", "dim")
+        for line in lines:
             self.say(f"  {line.text}", "red" if line.level == "error" else "dim")
 
     def close(self) -> None:

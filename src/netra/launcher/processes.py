@@ -136,7 +136,8 @@ class ProcessManager:
         tree = descendants(process.pid) if process.popen.poll() is None else []
         with suppress(ProcessLookupError):
             process.popen.kill()
-        kill_all([*tree, *marked(process.mark)])
+        # Not the process itself: whoever waits for it here takes its exit code from whoever started it.
+        kill_all(member for member in [*tree, *marked(process.mark)] if member.pid != process.pid)
 
     def stop(self, process: RunningProcess, seconds: float) -> int:
         """Tell it to stop, end it after `seconds` if it does not, and end what it left behind.

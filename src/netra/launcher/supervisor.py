@@ -312,12 +312,9 @@ class Supervisor:
         name, was_ready = child.service.name, child.state == "ready"
         settled = was_ready and time.monotonic() - child.ready_at >= SETTLED_SECONDS
         child.crashes = 1 if settled else child.crashes + 1
-        buffer = self._logs.buffer(name)
-        cause = f": {buffer.cause}" if buffer.cause else ""
-        self._logs.say(f"{name} {_ending(code)}{cause}", "bold red")
-        if buffer.lines:
-            self._logs.say(f"its last {len(buffer.lines)} lines:", "dim")
-            self._logs.show_last(name)
+        cause = self._logs.buffer(name).cause
+        self._logs.say(f"{name} {_ending(code)}" + (f": {cause}" if cause else ""), "bold red")
+        self._logs.show_last(name)
         if self.stopping.is_set():
             child.move("waiting")
             child.move("stopped")

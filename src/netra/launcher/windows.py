@@ -135,7 +135,7 @@ class WindowsProcessManager(ProcessManager):
         self._job(process).kill()
         with suppress(OSError):
             process.popen.kill()
-        kill_all(marked(process.mark))
+        kill_all(member for member in marked(process.mark) if member.pid != process.pid)
 
     def bury(self, process: RunningProcess) -> list[int]:
         """Close its job, which ends what is left in it."""

@@ -76,7 +76,7 @@ def test_a_server_that_is_killed_comes_back_and_a_launcher_that_is_killed_is_cle
     stranger_environment = {name: value for name, value in os.environ.items() if name != MARK}
     program = [sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(program, cwd=checkout, env=stranger_environment) as stranger:
-        with DevProcess(checkout) as dev:
+        with DevProcess(checkout, "--level", "warning") as dev:
             dev.wait_until_ready()
             seen = dev.mark()
             dev.server().send_signal(signal.SIGKILL)

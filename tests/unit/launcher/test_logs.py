@@ -161,8 +161,18 @@ def test_what_a_child_prints_is_shown_with_its_name_in_order() -> None:
         "   server │ warning WARNING: loud",
         "   server │ … the same once more",
         "   server │ error ERROR without an end",
+        "netra dev │ its last 4 lines:",
         "netra dev │   quiet",
         "netra dev │   WARNING: loud",
         "netra dev │   WARNING: loud",
         "netra dev │   ERROR without an end",
     ]
+
+
+def test_last_lines_that_stand_above_are_not_shown_again() -> None:
+    file = io.StringIO()
+    streamer = LogStreamer(Console(file=file, width=200), LogFilter())
+    streamer.feed(LogLine("server", "error", "ValueError: no"))
+    streamer.show_last("server")
+    streamer.close()
+    assert file.getvalue() == "   server │ error ValueError: no\n"
