@@ -149,7 +149,7 @@ class Project:
                     break
                 self._directories[name].append(directory)
                 directory = directory.rpartition("/")[0]
-        self._other_stems = {_stem(path) for path in others}
+        self._other_stems = {_stem(path).removesuffix("/__init__") for path in others}
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}

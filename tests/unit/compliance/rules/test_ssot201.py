@@ -77,6 +77,9 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
             id="another distribution's, of the short name of a package in a namespace",
         ),
         pytest.param({"app/fast.pyx": "", "app/main.py": "from app.fast import run\n"}, id="a compiled module"),
+        pytest.param(
+            {"app/kinds/__init__.pyi": "", "app/main.py": "from app.kinds import Kind\n"}, id="a package of stubs"
+        ),
         pytest.param({"app/main.py": "from app._version import version\n"}, id="a module a build writes"),
         pytest.param(
             {"app/six.py": "__path__ = []\n", "app/main.py": "import app.six.moves\n"}, id="parts made at run time"
