@@ -64,7 +64,7 @@ lint: $(VENV)/.netra-test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/netra check --fail-on warning
+	@$(BIN)/netra check --fail-on warning,stale
 
 format: $(VENV)/.netra-test
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
