@@ -10,6 +10,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,7 @@ def unused_suppressions(
             else:
                 continue
             lines = _lines(root / file.path)
-            if lines is not None and each.line not in _comments(lines):
+            if lines is not None and each.line not in _comments("".join(lines)):
                 continue  # the text of a string
             # A comment without a reason was meant to allow something: only its author knows what for.
             fix = _without(file.path, lines, each, idle) if lines is not None and each.reason else None
@@ -94,15 +95,17 @@ def split(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+$", text)
 
 
-def _comments(lines: list[str]) -> set[int]:
+@lru_cache(maxsize=256)
+def _comments(text: str) -> frozenset[int]:
+    """The lines of a text that have a comment; kept, since a watcher asks at each change."""
     found: set[int] = set()
     try:
-        for token in tokenize.generate_tokens(io.StringIO("".join(lines), newline="").readline):
+        for token in tokenize.generate_tokens(io.StringIO(text, newline="").readline):
             if token.type == tokenize.COMMENT:
                 found.add(token.start[0])
     except (tokenize.TokenError, SyntaxError):
-        return set(range(1, len(lines) + 1))  # of a broken file nothing better is known
-    return found
+        return frozenset(range(1, len(split(text)) + 1))  # of a broken file nothing better is known
+    return frozenset(found)
 
 
 def _without(path: str, lines: list[str], comment: Suppression, idle: list[str]) -> Fix | None:

@@ -17,7 +17,7 @@ from .rule import Edit, Finding, Fix, Place
 
 def proposed(project: Project, config: Config, finding: Finding) -> Fix | None:
     """What `--fix` would do about a finding."""
-    make = _BY_RULE.get(finding.rule)
+    make = BY_RULE.get(finding.rule)
     return make(project, config, finding) if make is not None else None
 
 
@@ -173,7 +173,7 @@ def _rows(file: File, place: Place) -> list[tuple[int, Import]]:
     return [(index, row) for index, row in enumerate(file.facts.imports) if row.line == place.line]
 
 
-_BY_RULE: dict[str, Callable[[Project, Config, Finding], Fix | None]] = {
+BY_RULE: dict[str, Callable[[Project, Config, Finding], Fix | None]] = {
     "SSOT102": _copies,
     "SSOT121": _alias,
     "SSOT122": _alias,

@@ -6,6 +6,7 @@ appears makes the watcher look at the tree again. It ends cleanly at Ctrl-C and 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from .outcome import Outcome
 from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding
-from .running import Request, Target, judged, look, place_of
+from .running import Request, Target, judged, look, place_of, unhurried_gc
 from .walk import find
 
 CONFIGURATION = "pyproject.toml"
@@ -75,7 +76,9 @@ class Watched:
         self._facts |= fresh
         known = set(tree.python)
         self._facts = {name: facts for name, facts in self._facts.items() if name in known}
-        self.report = judge(tree, [(name, self._facts[name]) for name in tree.python], self.place.config, self._rules)
+        with unhurried_gc():
+            facts = [(name, self._facts[name]) for name in tree.python]
+            self.report = judge(tree, facts, self.place.config, self._rules)
         return True
 
 
@@ -160,6 +163,7 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
             if done:
                 printer.next(outcome, time.perf_counter() - began)
                 sys.stdout.flush()
+                gc.collect()  # the tables before, while nobody waits
     if not as_json:
         typer.echo("Stopped.")
     return outcome.code

@@ -13,6 +13,8 @@ from netra.compliance.check import run
 from netra.compliance.config import Config, parse
 from netra.compliance.fixes import mend
 from netra.compliance.outcome import Outcome
+from netra.compliance.proposals import BY_RULE
+from netra.compliance.rule import table
 from support.code_base import write
 
 APP = {
@@ -271,3 +273,8 @@ def test_where_it_is_unsure_it_changes_nothing(tmp_path: Path, rule: str, files:
     assert said in told
     assert {path: (tmp_path / path).read_text() for path in files} == files
     assert left
+
+
+def test_the_list_of_rules_says_which_of_them_can_be_mended() -> None:
+    told = {rule.id for rule in table().values() if rule.fix == "auto"}
+    assert told == {*BY_RULE, "SSOT204", "SSOT902", "SSOT903"}

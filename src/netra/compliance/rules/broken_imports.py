@@ -302,6 +302,7 @@ RULES = (
         Severity.ERROR,
         "A name is imported from a module of the code base that does not define it.",
         _only("SSOT202"),
+        fix="auto",
         exposure="imports",
     ),
     Rule(
