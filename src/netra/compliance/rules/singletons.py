@@ -147,8 +147,23 @@ def _writes(project: Project, symbol: Symbol) -> tuple[Write, ...]:
         if any(base.rpartition(".")[2] in _LOCALS for base in row.bases):
             return ()
         local = {member.name for member in row.members if member.type.rpartition(":")[2].rpartition(".")[2] in _LOCALS}
-        found.update(dict.fromkeys(write for write in row.writes if write[0] not in local and _is_for_a_caller(write)))
+        found.update(
+            dict.fromkeys(
+                write
+                for write in row.writes
+                if write[0] not in local and _is_for_a_caller(write) and not _is_setter(each, write[3])
+            )
+        )
     return tuple(found)
+
+
+def _is_setter(class_: Symbol, method: str) -> bool:
+    """Whether a method is what an assignment to a property calls."""
+    assert class_.file is not None
+    return any(
+        row.name == method and row.owner == class_.index and any(each.endswith(".setter") for each in row.decorators)
+        for row in class_.file.facts.functions
+    )
 
 
 def _is_for_a_caller(write: Write) -> bool:
