@@ -87,7 +87,7 @@ NOT_SHARED_STATE = {
     "state of the start": changed(SETS, "    def configure(self, run):\n        self.current = run\n"),
     "a setter": changed(SETS, "    def set_current(self, run):\n        self.current = run\n"),
     "an assignment to a property": changed(
-        SETS, "    @property\n    def of(self): ...\n    @of.setter\n    def of(self, run):\n        self.current = run\n"
+        SETS, "    @property\n    def of(self): ...\n    @of.setter\n    def of(self, x):\n        self.current = x\n"
     ),
     "a registry": changed(SETS, "    def register(self, name, what):\n        self.runs[name] = what\n"),
     "what is kept by name": changed(SETS, "    def note(self, name, what):\n        self.runs[name] = what\n"),
