@@ -96,6 +96,8 @@ class Expressions:
                 self._makes_classes = True
             if name == "globals" and place.scope.index == MODULE:
                 self._dynamic = True
+            if name in ("exec", "locals", "vars") and place.into is not None:
+                place.into.dynamic = True  # a class body that writes its own names
             if "." in name:
                 self._attribute(node.func, place)  # type: ignore[arg-type]
         else:

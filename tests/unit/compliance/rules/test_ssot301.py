@@ -84,6 +84,9 @@ def test_what_no_class_has_is_reported_with_what_was_meant(tmp_path: Path, text:
         pytest.param("def __getattr__(name):\n    return name\n", id="a module with __getattr__"),
         pytest.param("class Thing:\n    pass\n", id="a class without anything, to be filled"),
         pytest.param("class Thing:\n    def __setattr__(self, n, v):\n        self.n = v\n", id="__setattr__"),
+        pytest.param(
+            "class Thing:\n    y = 1\n    for n in 'xz':\n        locals()[n] = n\n", id="a body that fills itself"
+        ),
         pytest.param("class Thing(type):\n    y = 1\n", id="a metaclass"),
         pytest.param(
             "try:\n    from fast import Thing\nexcept ImportError:\n    class Thing:\n        pass\n", id="a fallback"
@@ -210,6 +213,12 @@ def test_a_property_is_extended_by_its_own_name(tmp_path: Path) -> None:
 def test_what_a_class_is_mixed_into_has_its_own(tmp_path: Path, attribute: str) -> None:
     text = f"class Checks:\n    x = 1\n\n    def use(self):\n        return self.{attribute}()\n"
     assert ids(check(tmp_path, app(text), RULES)) == []
+
+
+def test_a_method_that_asks_for_its_locals_fills_nothing(tmp_path: Path) -> None:
+    things = "class Thing:\n    y = 1\n\n    def show(self):\n        return locals(), vars(self)\n"
+    text = "from app.things import Thing\n\ndef use(thing: Thing):\n    return thing.x\n"
+    one(check(tmp_path, app(text, things), RULES), "SSOT301")
 
 
 def test_nested_configurations_and_classes_of_functions_are_not_confused_with_others(tmp_path: Path) -> None:
