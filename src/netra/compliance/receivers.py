@@ -14,6 +14,8 @@ from .facts import MODULE, Function, Member, Read
 from .project import File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
+MOST_CLASSES = 5_000
+"""Whose methods are kept at hand; all of a large tree would not fit in memory."""
 _MANAGERS = {
     "with": ("contextmanager", "__enter__", frozenset({"ContextManager", "AbstractContextManager"})),
     "awith": ("asynccontextmanager", "__aenter__", frozenset({"AsyncContextManager", "AbstractAsyncContextManager"})),
@@ -45,7 +47,9 @@ class Receivers:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._resolved: dict[tuple[str, int, str, str], Receiver | None] = {}
+        self._file: File | None = None
+        self._resolved: dict[tuple[int, str, str], Receiver | None] = {}
+        """Of that file alone: who asks goes from file to file."""
         self._has: dict[tuple[str, int, str], bool | None] = {}
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
         self._given: set[str] | None = None
@@ -56,7 +60,10 @@ class Receivers:
         """The class of what an attribute is read from; None when it is not known."""
         kind, _, name = read.source.partition(":")
         head = read.receiver.partition(".")[0] if kind in ("self", "attr") else ""
-        key = (file.path, read.function, read.source, head)
+        key = (read.function, read.source, head)
+        if file is not self._file:
+            self._file = file
+            self._resolved = {}
         if key not in self._resolved:
             self._resolved[key] = self._of(file, read.function, kind, name, head)
         return self._resolved[key]
@@ -145,6 +152,8 @@ class Receivers:
         assert symbol.file is not None
         key = (symbol.file.path, symbol.index)
         if key not in self._methods:
+            if len(self._methods) > MOST_CLASSES:
+                self._methods.clear()
             for each in symbol.file.facts.functions:
                 if each.owner != MODULE:
                     self._methods.setdefault((symbol.file.path, each.owner), {})[each.name] = each
