@@ -27,7 +27,7 @@ KEPT = 50
 LINE_CHARS = 4000
 """Longest line that is shown; the rest of it is cut off."""
 _QUEUED = 2000
-_LEFT_OUT = ("timestamp", "level", "event", "logger", "request_id", "traceback", "error")
+_LEFT_OUT = ("timestamp", "level", "event", "logger", "request_id", "traceback", "stack", "error")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LEVEL_WORD = re.compile(
@@ -92,7 +92,7 @@ class LineReader:
         if "error" in record:
             words.append(str(record["error"]))
         self._level = level
-        trace = str(record.get("traceback", "")).replace("\\n", "\n")
+        trace = str(record.get("traceback") or record.get("stack") or "").replace("\\n", "\n")
         lines = [" ".join(words), *(f"  {line}" for line in trace.splitlines())]
         return [LogLine(self.source, level, line[:LINE_CHARS], at) for line in lines if line.strip()]
 

@@ -39,8 +39,8 @@ def listener(port: int) -> str | None:
 
 
 class Ports:
-    """Ports that this launcher has chosen. Between the choice and the moment its child listens, a lock keeps other
-    launchers of this user from choosing the same.
+    """Ports that this launcher has chosen. A lock keeps other launchers of this user from choosing the same while no
+    child listens: before it has started, and between two starts.
     """
 
     def __init__(self, locks: NamedLocks, *, place: str) -> None:

@@ -6,6 +6,7 @@ Each can be done again at any time: doing what is done already changes nothing.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,11 +23,12 @@ from netra.errors import ConfigurationError
 
 from .cache import ContentCache, digest
 from .locks import NamedLocks
-from .processes import Command, ProcessManager
+from .processes import Command, ProcessManager, RunningProcess
 
 _NOT_INPUTS = {"node_modules", "dist", "test", "test-results"}
 _STEP_SECONDS = 0.05
 _LOCK_SECONDS = 60.0
+_OUTPUT_SECONDS = 2.0
 
 
 class Interrupted(Exception):
@@ -110,25 +112,31 @@ class Steps:
                 f"{command.name}: {command.arguments[0]} cannot be started: {error}", hint=hint
             ) from error
         printed: list[bytes] = []
-        assert process.popen.stdout is not None
-        reader = threading.Thread(target=lambda output=process.popen.stdout: printed.append(output.read()), daemon=True)
+        output = process.popen.stdout
+        assert output is not None
+        reader = threading.Thread(target=lambda: printed.append(output.read()), daemon=True)
         reader.start()
-        while True:
-            try:
-                code = process.popen.wait(_STEP_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                if self._stopping.is_set():
-                    self._manager.stop(process, 1)
-                    raise Interrupted("Stopped while preparing.") from None
-        self._manager.bury(process)
-        reader.join(1)
-        process.popen.stdout.close()
+        try:
+            code = self._wait(process)
+        finally:
+            self._manager.bury(process)
+            reader.join(_OUTPUT_SECONDS)
+            if not reader.is_alive():
+                output.close()
         text = b"".join(printed).decode(errors="replace")
         if code:
             last = "\n".join(f"  {line}" for line in text.strip().splitlines()[-15:])
             raise ConfigurationError(f"{command.name} failed with exit code {code}:\n{last}", hint=hint)
         return text
+
+    def _wait(self, process: RunningProcess) -> int:
+        while True:
+            try:
+                return process.popen.wait(_STEP_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self._stopping.is_set():
+                    self._manager.stop(process, 1)
+                    raise Interrupted("Stopped while preparing.") from None
 
 
 def dependencies(checkout: Path) -> Preparation:
@@ -187,12 +195,34 @@ def page_packages(ui: Path, npm: str, steps: Steps) -> Preparation:
     done = ui / "node_modules" / ".package-lock.json"
 
     def run() -> None:
+        if _has_packages(files[1], done):
+            return
+        if done.parent.is_symlink():  # npm would empty what it leads to, which somebody else may be using
+            raise ConfigurationError(
+                f"{done.parent} is a link to packages of other versions.",
+                hint=f"Run npm ci in {done.parent.resolve()}.",
+            )
         steps.run(command, hint="Check the network, set npm_config_registry, or leave the page out with --no-ui.")
 
     def key() -> str:
         return digest((*files, done))
 
     return Preparation("page packages", "Install the page's packages", key, run, lock=f"packages {ui}")
+
+
+def _has_packages(wanted: Path, installed: Path) -> bool:
+    """Whether what npm has installed, as it says itself, are the versions that are wanted, and the files are there."""
+    try:
+        there = json.loads(installed.read_bytes())["packages"]
+        packages = json.loads(wanted.read_bytes())["packages"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return all(
+        (place in there and there[place].get("version") == package.get("version") and (wanted.parent / place).is_dir())
+        or (place not in there and package.get("optional", False))  # for other machines
+        for place, package in packages.items()
+        if place
+    )
 
 
 def can_build_page() -> bool:

@@ -94,6 +94,7 @@ class Child:
 class _Ready:
     child: Child
     start: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,8 @@ class Supervisor:
         except queue.Empty:
             return
         match event:
-            case _Ready(child, start) if start == child.starts and child.state == "starting":
-                self._became_ready(child)
+            case _Ready(child, start, at) if start == child.starts and child.state == "starting":
+                self._became_ready(child, at)
             case _Ended(child, start, code) if start == child.starts:
                 self._ended(child, code)
             case _Changed(files) if not self.stopping.is_set():
@@ -278,7 +279,7 @@ class Supervisor:
             while not ended.wait(_ASK_SECONDS):
                 if child.service.ready():
                     if not ended.is_set():
-                        self._inbox.put(_Ready(child, start))
+                        self._inbox.put(_Ready(child, start, time.monotonic()))
                     return
 
         threading.Thread(target=wait, name=f"wait-{child.service.name}", daemon=True).start()
@@ -291,9 +292,9 @@ class Supervisor:
                 f"{child.service.name} is not ready after {self._ready_seconds:g} s; still waiting", "yellow"
             )
 
-    def _became_ready(self, child: Child) -> None:
+    def _became_ready(self, child: Child, at: float) -> None:
         child.move("ready")
-        child.ready_at = time.monotonic()
+        child.ready_at = at
         seconds = child.ready_at - child.started
         self._logs.say(f"{child.service.name} ready in {seconds:.1f} s: {child.service.address}", "green")
         self._on_ready(child)

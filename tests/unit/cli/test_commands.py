@@ -65,7 +65,19 @@ def test_version(run: Run) -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     shown = run("--help").stdout
-    assert all(name in shown for name in ("serve", "migrate", "user", "token", "doctor", "demo-data"))
+    assert all(name in shown for name in ("serve", "dev", "migrate", "user", "token", "doctor", "demo-data"))
+
+
+def test_help_of_dev_names_what_it_starts_and_shows(run: Run) -> None:
+    shown = run("dev", "--help").stdout
+    options = ("--port", "--no-ui", "--postgres", "--nats", "--only", "--level", "--no-browser", "--no-reload")
+    assert all(option in shown for option in (*options, "--no-cache", "--data-dir", "--database-url"))
+
+
+def test_dev_refuses_what_cannot_work_before_it_starts_anything(run: Run, tmp_path: Path) -> None:
+    refused = run("dev", "--only", "cook")
+    assert (refused.returncode, "There is no process named 'cook'" in refused.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_migrate_says_what_it_did_and_does_it_once(run: Run, database_url: str) -> None:
