@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from netra.compliance.config import Config
-from netra.compliance.project import Project
+from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
 MOST_TROUBLES = 5
+_REFUSED = ("broken", "invalid", "malformed", "syntaxerror", "syntax_error", "unparsable")
 
 
 def _unparsable(project: Project, config: Config) -> Iterable[Finding]:
     for file in project.files:
         troubles = file.facts.trouble
-        if not troubles:
+        if not troubles or _is_meant(file):
             continue
         first = troubles[0]
         seen = bool(file.facts.classes or file.facts.functions or file.facts.imports or file.facts.assignments)
@@ -25,8 +27,16 @@ def _unparsable(project: Project, config: Config) -> Iterable[Finding]:
             f"{'Only a part of this file' if seen else 'Nothing of this file'} could be read: {first.message}.",
             (file.module,),
             details=tuple(f"line {each.line}: {each.message}" for each in troubles[1:MOST_TROUBLES]),
-            hint="What stands in the rest is not checked. Mend the file, or exclude it.",
+            hint="What stands in the rest is not checked. Mend the file, exclude it, or check with a newer Python than"
+            f" {sys.version_info.major}.{sys.version_info.minor} if it is written for one.",
         )
+
+
+def _is_meant(file: File) -> bool:
+    """Whether a path says that a file is no Python: a template, or what a test holds out to be refused. It is counted
+    beside the score like every other file that is not read."""
+    path = file.path.lower()
+    return "{{" in path or (file.scope == "tests" and any(word in path for word in _REFUSED))
 
 
 def _found_elsewhere(project: Project, config: Config) -> Iterable[Finding]:

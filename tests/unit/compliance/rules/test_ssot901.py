@@ -18,6 +18,7 @@ def test_a_file_with_a_syntax_error_is_a_warning_at_the_line_of_the_error(tmp_pa
     found = one(check(tmp_path, {"app/a.py": BROKEN}, RULE), "SSOT901")
     assert (found.place.path, found.place.line, found.severity) == ("app/a.py", 8, "warning")
     assert "could be read" in found.message
+    assert "a newer Python" in found.hint
 
 
 def test_a_file_that_is_no_text_is_reported_and_stops_nothing(tmp_path: Path) -> None:
@@ -25,6 +26,13 @@ def test_a_file_that_is_no_text_is_reported_and_stops_nothing(tmp_path: Path) ->
     (tmp_path / "app/binary.py").write_bytes(b"\x00\x01\xff\xfe\x00 not python (")
     found = one(check(tmp_path, {"app/a.py": "x = 1\n"}, RULE), "SSOT901")
     assert found.place.path == "app/binary.py"
+
+
+@pytest.mark.parametrize("path", ["templates/{{name}}.py", "tests/data/invalid/a.py"])
+def test_what_is_no_python_on_purpose_is_only_counted(tmp_path: Path, path: str) -> None:
+    report = check(tmp_path, {path: BROKEN}, RULE)
+    assert ids(report) == []
+    assert any(file.facts.trouble for file in report.project.files)
 
 
 @pytest.mark.parametrize(
