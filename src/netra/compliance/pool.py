@@ -25,7 +25,7 @@ from .source import make, nothing
 
 CHUNK_BYTES: Final = 384 * 1024
 """Of source, in one request."""
-RECYCLE_BYTES: Final = 96 * 1024 * 1024
+RECYCLE_BYTES: Final = 32 * 1024 * 1024
 """Of source, after which a worker gives way to a new one, so that what it has not given back is bounded."""
 CHUNK_SECONDS: Final = 120
 """After which a worker is taken to hang."""
