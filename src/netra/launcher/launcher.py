@@ -60,9 +60,7 @@ class Launcher:
         """
         config = self.config
         state = config.state_dir
-        state.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileExistsError), (state / ".gitignore").open("x") as ignore:
-            ignore.write("*\n")
+        _make_state(state)
         with self._take_checkout() as held, ExitStack() as stack:
             logs = LogStreamer(self._console, LogFilter(config.only, config.level))
             stack.callback(logs.close)
@@ -257,6 +255,18 @@ class _Plan:
             preparations.page_packages(ui, npm, steps),
             services.page(ui, node, port=port, server_url=reachable),
         ]
+
+
+def _make_state(directory: Path) -> None:
+    """The launcher's directory, which git is to ignore."""
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError), (directory / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{directory} cannot be written: {error.strerror}.", hint="Run netra dev in a directory of yours."
+        ) from error
 
 
 @contextmanager

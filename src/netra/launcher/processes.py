@@ -114,7 +114,11 @@ class ProcessManager:
         except psutil.NoSuchProcess:
             created = time.time()
         process = RunningProcess(command, popen, created, mark)
-        self._started(process)
+        try:
+            self._started(process)
+        except OSError:
+            popen.kill()
+            raise
         return process
 
     def inspect(self, process: RunningProcess) -> ProcessState:
