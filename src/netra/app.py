@@ -36,9 +36,11 @@ from netra.executions.breaker import Change
 from netra.executions.overview import ExecutionOverview
 from netra.gateway.http.admin.accounts import accounts_admin_routes
 from netra.gateway.http.admin.alerts import alerts_admin_routes
+from netra.gateway.http.admin.compliance import compliance_admin_routes
 from netra.gateway.http.admin.executions import executions_admin_routes
 from netra.gateway.http.admin.operations import operations_admin_routes
 from netra.gateway.http.admin.quality import quality_admin_routes
+from netra.gateway.http.admin.report import report_routes
 from netra.gateway.http.admin.sessions import sessions_admin_routes
 from netra.gateway.http.api import api_routes
 from netra.gateway.http.auth import auth_routes
@@ -328,7 +330,7 @@ class Netra:
         app.include_router(
             accounts_admin_routes(doors.administrator, self.identity.accounts, self.audit, self._principals)
         )
-        app.include_router(sessions_admin_routes(doors.administrator, self.sessions))
+        app.include_router(sessions_admin_routes(doors.administrator, self.sessions, self.audit))
         app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
         app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))
         app.include_router(
@@ -336,6 +338,8 @@ class Netra:
                 doors.administrator, lambda: self.alerts, Silences(self.database, self.clock), self.audit
             )
         )
+        app.include_router(compliance_admin_routes(doors.administrator))
+        app.include_router(report_routes(doors.administrator, DailyFigures(self.database), self.clock))
         app.include_router(docs_routes())
         endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
         app.router.routes.append(WebSocketRoute("/ws", endpoint))

@@ -176,7 +176,7 @@ def _shown(line: Line, value: float | None, *, sign: bool = False) -> str:
     return f"{value:{plus},.0f}"
 
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--page:#fff;--ink:#14171c;--line:#d0d4da;--soft:#5b6470}
 :root{--bad:#b3261e;--good:#1b6e3c;--bar:#3b6fd4}
 @media (prefers-color-scheme:dark){
@@ -191,6 +191,7 @@ th:first-child,td:first-child{text-align:left}thead th{color:var(--soft);font-we
 tbody th{font-weight:400}.worse{color:var(--bad)}.better{color:var(--good)}
 td.bars{text-align:left}.bar{fill:var(--bar)}p{color:var(--soft)}
 """
+"""Of the page; who serves it allows this and no other."""
 
 
 def as_page(report: WeeklyReport) -> str:
@@ -207,7 +208,7 @@ def as_page(report: WeeklyReport) -> str:
     heading = html.escape(title(report))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{heading}</title><style>{_STYLE}</style></head><body><main>
+<title>{heading}</title><style>{STYLE}</style></head><body><main>
 <h1>{heading}</h1>
 <p>Days end at midnight UTC. "Not known" means that no server ran, or that nothing of the kind happened to measure.</p>
 <div class="wide" tabindex="0" role="region" aria-label="Figures"><table>

@@ -50,16 +50,31 @@ class LeakDetector:
         """It is given back."""
         self._uses.pop(use, None)
 
+    def held(self) -> list[ConnectionUse]:
+        """The uses that have a connection at this moment."""
+        return [use for use in self._uses if use.connection is not None]
+
+    def is_overdue(self, use: ConnectionUse) -> bool:
+        """Whether a connection is held for longer than allowed."""
+        return self._clock.monotonic() - use.since > self._limit
+
+    async def end(self, session_id: str) -> bool:
+        """Take the connections of a session back, whatever their age. Whether it held any."""
+        found = [use for use in self.held() if use.session.session_id == session_id and not use.reclaimed]
+        for use in found:
+            use.reclaimed = True
+            log.warning(
+                "database session ended by an administrator", pool=use.pool, **error_context(use.session.metrics)
+            )
+            await self._reclaim(use)
+        return bool(found)
+
     async def check(self) -> int:
         """Report what is held for too long, and take it back. Returns how many that were."""
         now = self._clock.monotonic()
-        overdue = [use for use in self._uses if not use.reclaimed and now - use.since > self._limit]
-        taken = 0
+        # What has no connection waits for one, which has a limit of its own, or has nothing at the moment.
+        overdue = [use for use in self.held() if not use.reclaimed and self.is_overdue(use)]
         for use in overdue:
-            connection = use.connection
-            if connection is None:  # it waits for one, which has a limit of its own, or has nothing at the moment
-                continue
-            taken += 1
             use.reclaimed = True
             self._book.leaked()
             log.error(
@@ -71,12 +86,17 @@ class LeakDetector:
                 stack=use.stack(),
                 **error_context(use.session.metrics),
             )
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await _take_back(use, connection)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("leaked connection does not close", error=type(error).__name__)
-        return taken
+            await self._reclaim(use)
+        return len(overdue)
+
+    async def _reclaim(self, use: ConnectionUse) -> None:
+        if use.connection is None:  # given back while another one was taken
+            return
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await _take_back(use, use.connection)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("leaked connection does not close", error=type(error).__name__)
 
 
 async def _take_back(use: ConnectionUse, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from netra.clock import Clock
+from netra.errors import NotFound
 from netra.storage.pools import PoolMetrics
 
 from .activity import Summary, UserActivity
@@ -20,6 +21,7 @@ from .factory import RequestScopedSessionFactory
 from .identifiers import UserID
 from .metrics import DatabaseSessionMetrics, SystemSessionMetrics
 from .tracker import UserSessionTracker
+from .uses import ConnectionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,25 @@ class DatabaseSessions:
     figures: SystemSessionFigures
     pools: Mapping[str, PoolMetrics]
     oldest: DatabaseSessionMetrics | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A database session that is open at this moment.
+
+    Args:
+        metrics: its own figures.
+        run_id: the run it serves; None for a request or command.
+        held_seconds: for how long it has had its oldest connection; None without one.
+        statement_kind: the first word of its last statement; None before any.
+        leaked: a connection of it is held for longer than allowed, or was taken back.
+    """
+
+    metrics: DatabaseSessionMetrics
+    run_id: str | None
+    held_seconds: float | None
+    statement_kind: str | None
+    leaked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,36 @@ class UnifiedSessionMetricsProvider:
             pools=self._sessions.get_pool_metrics(),
             oldest=min(self._open(), key=lambda one: one.created_at, default=None),
         )
+
+    def open_sessions(self) -> list[OpenSession]:
+        """The database sessions that are open, the oldest first."""
+        leaks, now = self._sessions.leaks, self._clock.monotonic()
+        by_session: dict[str, list[ConnectionUse]] = {}
+        for use in leaks.held():
+            by_session.setdefault(str(use.session.session_id), []).append(use)
+        found = []
+        for one in sorted(self._open(), key=lambda each: each.created_at):
+            uses = by_session.get(one.session_id, [])
+            statement = next((use.statement for use in uses if use.statement), "")
+            found.append(
+                OpenSession(
+                    one,
+                    uses[0].session.run_id if uses else None,
+                    max((now - use.since for use in uses), default=None),
+                    statement.split(None, 1)[0].upper() if statement else None,
+                    any(use.reclaimed or leaks.is_overdue(use) for use in uses),
+                )
+            )
+        return found
+
+    async def end_session(self, session_id: str) -> None:
+        """Take the connections of a database session back; whoever works with it gets an error.
+
+        Raises:
+            NotFound: no open session of this id has a connection.
+        """
+        if not await self._sessions.leaks.end(session_id):
+            raise NotFound("There is no such database session that holds a connection.")
 
     async def report(self) -> SessionReport:
         """Both sides, with what happened up to now.

@@ -47,6 +47,7 @@ class ConnectionUse:
         "reclaimed",
         "session",
         "since",
+        "statement",
     )
 
     def __init__(self, session: RequestSession, pool: str, monotonic: Callable[[], float] | None = None) -> None:
@@ -58,6 +59,8 @@ class ConnectionUse:
         self.live = pool in ("read", "session")
         """Whether its statements run on the event loop, so that the session may be told at once."""
         self.queries = 0
+        self.statement = ""
+        """The last one, without its values."""
         self.connection: Connection | None = None
         self.held = False
         self.reclaimed = False
@@ -121,6 +124,7 @@ def _executed(
     if use is None or statement.startswith(("BEGIN", "COMMIT")):  # SQLite's transactions are statements
         return
     use.queries += 1
+    use.statement = statement
     if use.live and use.session.metrics is not None:
         use.session.metrics.increment_query_count()
 

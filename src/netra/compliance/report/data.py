@@ -49,6 +49,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             {
                 "id": each.rule.id,
                 "name": each.rule.name,
+                "severity": each.rule.severity.value,
+                "summary": each.rule.summary,
                 "findings": each.findings,
                 "exposure": each.exposure,
                 "of": each.rule.exposure,

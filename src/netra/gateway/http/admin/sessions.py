@@ -17,8 +17,11 @@ from netra.identity import Principal
 from netra.sessions.activity import WINDOW_DAYS, Stage, Summary, UserActivity
 from netra.sessions.identifiers import UserID
 from netra.sessions.metrics import DatabaseSessionMetrics
-from netra.sessions.provider import DatabaseSessions, SessionReport, UnifiedSessionMetricsProvider
+from netra.sessions.provider import DatabaseSessions, OpenSession, SessionReport, UnifiedSessionMetricsProvider
+from netra.storage.audit import AuditLog
 from netra.text import clean_id
+
+from .accounts import actor_of
 
 
 class PoolModel(BaseModel):
@@ -176,12 +179,48 @@ class UserActivityList(BaseModel):
     next_cursor: str | None
 
 
-def sessions_admin_routes(require_admin: Require, sessions: UnifiedSessionMetricsProvider) -> APIRouter:
+class OpenSessionModel(BaseModel):
+    id: str
+    request_id: str
+    user_id: str = Field(description="Empty for the server's own work.")
+    run_id: str | None
+    state: str
+    opened_at: Moment
+    age_seconds: float
+    held_seconds: float | None = Field(description="For how long it has had its oldest connection; null without one.")
+    last_statement_kind: str | None = Field(description="SELECT, INSERT and so on.")
+    leaked: bool = Field(description="A connection of it is held for longer than allowed, or was taken back.")
+
+    @classmethod
+    def of(cls, found: OpenSession) -> OpenSessionModel:
+        one = found.metrics
+        return cls(
+            id=one.session_id,
+            request_id=one.request_id,
+            user_id=one.user_id,
+            run_id=found.run_id,
+            state=one.state.value,
+            opened_at=one.created_at,
+            age_seconds=one.get_age_seconds(),
+            held_seconds=found.held_seconds,
+            last_statement_kind=found.statement_kind,
+            leaked=found.leaked,
+        )
+
+
+class OpenSessionList(BaseModel):
+    items: list[OpenSessionModel]
+
+
+def sessions_admin_routes(
+    require_admin: Require, sessions: UnifiedSessionMetricsProvider, audit: AuditLog
+) -> APIRouter:
     """The routes.
 
     Args:
         require_admin: the dependency that gives the administrator's Principal or refuses.
         sessions: where the figures come from.
+        audit: told when one is ended.
     """
     router = APIRouter(prefix="/api/admin", tags=["admin"])
     admin = Depends(require_admin)
@@ -190,6 +229,18 @@ def sessions_admin_routes(require_admin: Require, sessions: UnifiedSessionMetric
     async def session_figures(caller: Principal = admin) -> SessionsModel:
         """The sessions of the database at this moment, and what all users do."""
         return SessionsModel.of(await sessions.report())
+
+    @router.get("/sessions/database", responses=problems(404))
+    async def open_sessions(caller: Principal = admin) -> OpenSessionList:
+        """The database sessions of this process that are open at this moment, the oldest first."""
+        return OpenSessionList(items=[OpenSessionModel.of(each) for each in sessions.open_sessions()])
+
+    @router.post("/sessions/database/{session_id}/end", status_code=204, responses=problems(404))
+    async def end_session(session_id: str, caller: Principal = admin) -> None:
+        """Take a database session's connections back. Whoever works with it gets an error."""
+        name = clean_id(session_id)
+        await audit.note(actor_of(caller), "database_session.end", name)
+        await sessions.end_session(name)
 
     @router.get("/sessions/users", responses=problems(404, 422))
     async def user_sessions(
