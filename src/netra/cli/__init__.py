@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netra import __version__
-from netra.cli import alerts, demo_data, dev, doctor, migrate, report, serve, token, user, watch
+from netra.cli import alerts, backup, demo_data, dev, doctor, migrate, report, restore, serve, token, user, watch
 from netra.cli.output import print_failure
 from netra.compliance import ssot
 from netra.compliance.command import check
@@ -31,6 +31,8 @@ app.command("serve")(serve.command)
 app.command("dev")(dev.command)
 app.command("watch")(watch.command)
 app.command("migrate")(migrate.command)
+app.command("backup")(backup.command)
+app.command("restore")(restore.command)
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(alerts.app, name="alerts")
