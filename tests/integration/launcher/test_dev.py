@@ -20,6 +20,7 @@ from netra.launcher.processes import MARK
 from support.accounts import set_up_admin
 from support.dev_process import DevProcess, make_checkout
 
+pytestmark = pytest.mark.real_services
 LEFT_BEHIND = {".gitignore", "cache.json"}
 BROKEN = "from netra import agent\n\n@agent\nasync def counter(ctx) -> str\n    return 'one'\n"
 MENDED = "from netra import agent\n\n@agent\nasync def counter(ctx) -> str:\n    return 'one'\n"
