@@ -11,13 +11,26 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from .errors import ConfigurationError
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+class AlertRuleSettings(BaseModel):
+    """What may be changed of an alert rule; what is not given stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    severity: Literal["info", "warning", "critical"] | None = None
+    fires_at: float | None = None
+    resolves_at: float | None = None
+    for_seconds: float | None = Field(None, ge=0)
+    cooldown_seconds: float | None = Field(None, ge=0)
 
 
 class Settings(BaseSettings):
@@ -150,8 +163,20 @@ class Settings(BaseSettings):
     alert_disk_free_bytes: int = Field(
         1024 * MIB, ge=1, description="Free space for the data directory at which an alert fires."
     )
+    alert_rules: dict[str, AlertRuleSettings] = Field(
+        default_factory=dict,
+        description="Changes to rules by name, such as [alert_rules.loop_lag] with fires_at, resolves_at, for_seconds, "
+        "cooldown_seconds, severity or enabled = false. `netra alerts rules` lists them.",
+    )
 
     # What it writes
+    tracing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="OpenTelemetry traces of runs. auto: when OTEL_EXPORTER_OTLP_ENDPOINT or the like is set.",
+    )
+    tracing_content: bool = Field(
+        False, description="Whether traces show messages, answers, and what tools were given and gave back."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto: pretty in a terminal, JSON elsewhere."

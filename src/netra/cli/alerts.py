@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from netra.sessions import RequestScopedSessionFactory
 
 app = typer.Typer(
-    help="Alerts: list them, silence some for a while, test the channels.", no_args_is_help=True, rich_markup_mode=None
+    help="Alerts: list them and their rules, silence some for a while, test the channels.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -76,6 +78,35 @@ def list_alerts(
                 incident.summary,
             )
             for incident in found
+        ],
+    )
+
+
+@app.command("rules")
+@with_settings(*DATA, "alert_rules", "alert_run_failure_share", "alert_event_latency_seconds", "alert_disk_free_bytes")
+def list_rules(*, settings: Settings) -> None:
+    """List what a server with these settings watches, and when it fires."""
+    from netra.clock import SystemClock
+    from netra.monitoring.daily import Daily
+    from netra.monitoring.rules import shown
+    from netra.monitoring.standard import standard_rules
+    from netra.storage.database import Database
+    from netra.storage.run_health import RunHealth
+
+    clock = SystemClock()
+    health = RunHealth(Database(settings.database), clock, run_seconds=settings.run_seconds, runs_running=1)
+    print_table(
+        ("rule", "severity", "fires at", "resolves at", "for", "what it watches"),
+        [
+            (
+                rule.name,
+                rule.severity.value,
+                shown(rule.fires_at, rule.unit),
+                shown(rule.resolves_at, rule.unit),
+                f"{rule.for_seconds:g} s" if rule.for_seconds else "",
+                rule.meaning,
+            )
+            for rule in standard_rules(settings, clock, Daily(), health)
         ],
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Union, get_args
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 from pydantic import ValidationError
@@ -71,8 +71,12 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     """
     if config is not None:
         os.environ["NETRA_CONFIG"] = str(config)
+    chosen = {name: value for name, value in given.items() if value is not None and value != []}
+    for name, value in chosen.items():
+        if isinstance(value, str) and _is_table(Settings.model_fields[name]):
+            chosen[name] = _table(name, value)
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None and value != []})
+        return Settings(**chosen)
     except ValidationError as error:
         raise ConfigurationError(
             "The settings cannot be used.\n" + "\n".join(_complaint(item) for item in error.errors()),
@@ -101,12 +105,28 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     members = tuple(member for member in get_args(field.annotation) if member is not NoneType)
     optional = NoneType in get_args(field.annotation)
     base: Any = Union[members] if optional else field.annotation  # noqa: UP007  # built at run time
+    if _is_table(field):
+        base = str
     flag = f"--{dashed}/--no-{dashed}" if base is bool else f"--{dashed}"
     default = field.get_default(call_default_factory=True)
     note = "" if default in (None, []) or "Default: " in (field.description or "") else f" Default: {_shown(default)}."
     information = typer.Option(flag, help=f"{field.description}{note}", show_default=False, rich_help_panel="Settings")
     annotation = Annotated[base | None, information]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _is_table(field: FieldInfo) -> bool:
+    """Whether a setting is a table in netra.toml; as an option it is JSON."""
+    return get_origin(field.annotation) is dict
+
+
+def _table(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"--{name.replace('_', '-')} is not JSON.", hint=f"Write it as a table in netra.toml: [{name}]"
+        ) from None
 
 
 def _shown(default: Any) -> str:

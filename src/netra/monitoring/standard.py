@@ -10,11 +10,13 @@ import asyncio
 import shutil
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from netra.clock import Clock
-from netra.config import Settings
+from netra.config import AlertRuleSettings, Settings
+from netra.errors import ConfigurationError
 
 from .daily import Daily, Figure, bucket, percentile
 from .incidents import Severity
@@ -72,12 +74,39 @@ class Recent:
 
 
 def standard_rules(settings: Settings, clock: Clock, figures: Daily, runs: RunReadings) -> list[AlertRule]:
-    """The rules of a server, reading this process's `figures` and `metrics` from now on."""
-    return [
-        *_about_runs(settings, runs),
-        *_about_sessions(clock, figures),
-        *_about_the_process(settings, clock, figures),
-    ]
+    """The rules of a server, reading this process's `figures` and `metrics` from now on.
+
+    Raises:
+        ConfigurationError: `alert_rules` names no rule, or thresholds that cross.
+    """
+    rules = {
+        rule.name: rule
+        for rule in (
+            *_about_runs(settings, runs),
+            *_about_sessions(clock, figures),
+            *_about_the_process(settings, clock, figures),
+        )
+    }
+    for name, change in settings.alert_rules.items():
+        if name not in rules:
+            raise ConfigurationError(
+                f"alert_rules: there is no rule {name!r}.", hint=f"Rules: {', '.join(sorted(rules))}."
+            )
+        rules[name] = _changed(rules[name], change)
+    return [rule for rule in rules.values() if settings.alert_rules.get(rule.name, _UNCHANGED).enabled]
+
+
+_UNCHANGED = AlertRuleSettings()
+
+
+def _changed(rule: AlertRule, change: AlertRuleSettings) -> AlertRule:
+    given = change.model_dump(exclude={"enabled", "severity"}, exclude_none=True)
+    if "fires_at" in given and "resolves_at" not in given and rule.fires_at:
+        given["resolves_at"] = rule.resolves_at * given["fires_at"] / rule.fires_at
+    try:
+        return replace(rule, **given, severity=Severity(change.severity or rule.severity))
+    except ValueError as error:
+        raise ConfigurationError(f"alert_rules.{rule.name}: {error}.", hint="Set resolves_at, too.") from None
 
 
 def _about_runs(settings: Settings, runs: RunReadings) -> list[AlertRule]:

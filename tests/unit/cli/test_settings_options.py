@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from netra.cli.settings import load, with_settings
-from netra.config import Settings
+from netra.config import AlertRuleSettings, Settings
 from netra.errors import ConfigurationError
 
 
@@ -48,6 +48,8 @@ SPECIAL: dict[str, tuple[str, Any]] = {
     "alert_run_failure_share": ("0.4", 0.4),
     "tool_processes": ("3", 3),
     "session_connections": ("12", 12),
+    "tracing": ("on", "on"),
+    "alert_rules": ('{"loop_lag": {"fires_at": 2}}', {"loop_lag": AlertRuleSettings(fires_at=2)}),
     "data_dir": ("elsewhere", Path("elsewhere")),
 }
 
@@ -126,3 +128,9 @@ def test_a_list_of_the_environment_that_is_no_json_is_explained_without_being_sh
         load()
     assert refused.value.hint is not None and "JSON" in refused.value.hint
     assert "hunter2secret" not in refused.value.message
+
+
+def test_a_table_that_is_not_json_is_refused_with_the_place_to_write_it(app: typer.Typer) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        CliRunner().invoke(app, ["--alert-rules", "{loop_lag}"], catch_exceptions=False)
+    assert "[alert_rules]" in str(refused.value.hint)

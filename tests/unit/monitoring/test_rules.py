@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from netra.config import Settings
+from netra.errors import ConfigurationError
 from netra.monitoring.daily import Daily
 from netra.monitoring.incidents import Severity
 from netra.monitoring.metrics import metrics
@@ -176,3 +178,29 @@ def test_counting_costs_little() -> None:
             figures.observe("event_latency", 0.01)
         best = min(best, (time.thread_time() - started) / 2000)
     assert best < 100e-6  # a few, and some tens where coverage is measured on a busy machine
+
+
+def test_rules_are_changed_and_left_out_by_settings(tmp_path: Path) -> None:
+    changes = {"loop_lag": {"fires_at": 0.5, "severity": "critical"}, "disk_space": {"enabled": False}}
+    plain, changed = Watched(tmp_path), Watched(tmp_path, alert_rules=changes)
+    assert plain.rules.keys() - changed.rules.keys() == {"disk_space"}
+    rule = changed.rules["loop_lag"]
+    assert (rule.fires_at, rule.severity, rule.for_seconds) == (0.5, "critical", plain.rules["loop_lag"].for_seconds)
+    assert rule.resolves_at == pytest.approx(0.2), "the gap keeps its proportion"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"loop_lug": {"fires_at": 1}}, "there is no rule 'loop_lug'"),
+        ({"loop_lag": {"fires_at": 0.1, "resolves_at": 0.2}}, "where it fires"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_by_name(tmp_path: Path, changes: object, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        Watched(tmp_path, alert_rules=changes)
+
+
+def test_an_unknown_member_of_a_rule_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"alert_rules\.loop_lag\.fire_at"):
+        Watched(tmp_path, alert_rules={"loop_lag": {"fire_at": 1}})
