@@ -62,6 +62,7 @@ from netra.gateway.socket.quality import QualityCommands
 from netra.gateway.socket.transport import text_frame
 from netra.identity import Identity, Principal
 from netra.log import Bus, ThreadLog
+from netra.monitoring import tracing
 from netra.monitoring.alerts import AlertManager, alert_manager
 from netra.monitoring.channels import Channels
 from netra.monitoring.daily import Daily, daily
@@ -184,6 +185,8 @@ class Netra:
         """
         async with AsyncExitStack() as stack:
             _make_private(self.settings.data_dir)
+            traces = tracing.start(self.settings.tracing, content=self.settings.tracing_content)
+            stack.push_async_callback(asyncio.to_thread, traces)
             before, after = await asyncio.to_thread(migrate, self.settings.database)
             if before != after:
                 log.info("database migrated", before=before, after=after)

@@ -28,5 +28,16 @@ def lowest_id(prefix: str, moment: datetime) -> str:
     return prefix + "_" + _base32(value)
 
 
+def made_at(id: str) -> float | None:
+    """When an id was made, in seconds since 1970 (to the millisecond); None for what is no such id."""
+    digits = id.rpartition("_")[2]
+    if len(digits) != 26 or not set(digits) <= set(_ALPHABET):
+        return None
+    value = 0
+    for digit in digits:
+        value = value << 5 | _ALPHABET.index(digit)
+    return (value >> 80 & 0xFFFF_FFFF_FFFF) / 1000
+
+
 def _base32(value: int) -> str:
     return "".join([_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)])

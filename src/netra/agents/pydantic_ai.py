@@ -41,6 +41,7 @@ from pydantic_ai.tools import RunContext as ToolContext
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
 from netra.errors import AgentError
+from netra.monitoring import tracing
 
 from .context import Answer, File, RunContext, ToolCall
 from .results import to_json
@@ -152,7 +153,11 @@ class _Model(WrapperModel):
         async def ask() -> list[Any]:
             nonlocal ran
             ran = True
-            response = await self._stream(messages, model_settings, model_request_parameters)
+            with tracing.chat(self.wrapped.system, self.wrapped.model_name, self._host()) as span:
+                response = await self._stream(messages, model_settings, model_request_parameters)
+                if span is not None:
+                    tokens = response.usage.input_tokens, response.usage.output_tokens
+                    span.answered(response.model_name, tokens, response.finish_reason)
             self._count(response)
             dumped: list[Any] = ModelMessagesTypeAdapter.dump_python([response], mode="json")
             return dumped

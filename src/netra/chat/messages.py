@@ -22,6 +22,7 @@ from netra.executions import Breakers
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.log import Entry, ThreadLog, Transaction
+from netra.monitoring import tracing
 from netra.storage.prepared import Prepared
 from netra.storage.tables import files, messages, runs, threads
 from netra.text import clean_id, clean_text
@@ -175,10 +176,13 @@ class Messages:
             return Sent(thread.id, message_id, run_id, seq)
 
         try:
-            try:
-                sent = await self._log.transact(work)
-            except IntegrityError:  # another process has stored it meanwhile, and now it is found
-                sent = await self._log.transact(work)
+            with tracing.sending(run_id) as span:
+                try:
+                    sent = await self._log.transact(work)
+                except IntegrityError:  # another process has stored it meanwhile, and now it is found
+                    sent = await self._log.transact(work)
+                if span is not None:
+                    span.stored(sent.run_id, sent.thread_id)
         except Conflict as conflict:
             if conflict.details.pop("stale", False) and thread_id is not None and base_seq is not None:
                 page = await self._log.read(thread_id, base_seq, max_bytes=MISSED_BYTES)

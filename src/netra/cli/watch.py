@@ -24,7 +24,7 @@ def command(
     from netra.clock import SystemClock
     from netra.engine.watch import Watch
     from netra.log import Bus, ThreadLog
-    from netra.monitoring import logs
+    from netra.monitoring import logs, tracing
     from netra.sessions import RequestScopedSessionFactory
     from netra.storage import Database
     from netra.storage.migrate import migrate
@@ -52,4 +52,8 @@ def command(
 
     logs.configure(settings.log_level, settings.log_format)
     migrate(settings.database)
-    asyncio.run(run())
+    stop_tracing = tracing.start(settings.tracing)
+    try:
+        asyncio.run(run())
+    finally:
+        stop_tracing()

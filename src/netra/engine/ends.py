@@ -17,6 +17,7 @@ from netra.errors import Unavailable
 from netra.events import AgentCompleted, Failure, RunStatus
 from netra.ids import new_id
 from netra.log import ThreadLog, Transaction
+from netra.monitoring import tracing
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import runs
@@ -91,7 +92,21 @@ class Ends:
                 return None
             return found[0]
 
-        return await self._log.transact(work)
+        ended = await self._log.transact(work)
+        if ended is not None:
+            tracing.ended(
+                tracing.TracedEnd(
+                    run_id=run_id,
+                    thread_id=ended.thread_id,
+                    user_id=ended.user_id,
+                    agent=ended.agent,
+                    status=status,
+                    attempts=ended.attempt,
+                    seconds=ended.seconds,
+                    error=None if failure is None else failure.code,
+                )
+            )
+        return ended
 
     async def read(self, run_id: str) -> EndedRun | Literal["open"] | None:
         """The end of a run as its row has it; `open` while it has none or nobody can say, None when it was deleted."""
@@ -116,14 +131,15 @@ class Ends:
         metrics.runs_ended.labels(ended.status).inc()
         if worked is not None:
             metrics.run_seconds.observe(worked)
-        log.info(
-            "run_ended",
-            run_id=ended.run_id,
-            agent=ended.agent,
-            status=ended.status,
-            attempt=ended.attempt,
-            seconds=round(ended.seconds, 3),
-        )
+        with tracing.attempt(ended.run_id, ended.attempt):
+            log.info(
+                "run_ended",
+                run_id=ended.run_id,
+                agent=ended.agent,
+                status=ended.status,
+                attempt=ended.attempt,
+                seconds=round(ended.seconds, 3),
+            )
         for callback in self._callbacks:
             try:
                 callback(ended)

@@ -21,6 +21,7 @@ from netra.errors import NetraError, Unavailable
 from netra.events import Failure, RunStatus
 from netra.executions import AgentExecutionTracker, Breakers, get_execution_tracker
 from netra.log import ThreadLog, Transaction
+from netra.monitoring import tracing
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import runs
@@ -378,7 +379,7 @@ class Engine:
             run_id=run_id,
         )
         try:
-            with session:
+            with session, tracing.attempt(run_id, attempt.number):
                 ended = await self._see_through(execution)
         except Left:
             raise asyncio.CancelledError from None  # leaves the workflow open
@@ -422,11 +423,16 @@ class Engine:
             if found is not None:
                 log.warning("run_ended_elsewhere", run_id=attempt.run_id, status=found.status)
                 await self._tell_readers(attempt.thread_id)
+            else:
+                tracing.ended(execution.traced_end("deleted"))
             return found
         execution.judge_agent(status)
         if status is None:
             found = await self._ends.read(attempt.run_id)
+            if found is None:
+                tracing.ended(execution.traced_end("deleted"))
             return None if found == "open" else found
+        tracing.ended(execution.traced_end(status))
         return EndedRun(
             attempt.run_id,
             attempt.scope.user_id,

@@ -24,6 +24,7 @@ from netra.events import AgentCompleted, Failure, RunStatus, TextDelta, Usage
 from netra.executions.breaker import Admission
 from netra.ids import new_id
 from netra.log import Entry, Fence, Fenced
+from netra.monitoring import tracing
 
 from .durable import StepsDiffer
 from .failures import failure_of
@@ -68,11 +69,14 @@ class Execution:
     def __init__(self, workshop: Workshop, attempt: Attempt, tracked: Tracked) -> None:
         self.attempt = attempt
         self.tracked = tracked
+        self._began = workshop.clock.monotonic()
         self.seconds = 0.0
         """How long the run took, once it has ended."""
         self.error: str | None = None
         """Why it ended, once it has."""
         self._code: str | None = None
+        self._question = ""
+        self._text: str | None = None
         self._is_left = False
         self._admission: Admission | None = None
         self._workshop = workshop
@@ -171,6 +175,7 @@ class Execution:
             raise AgentError(f"There is no agent {attempt.agent!r} on this server any more. Agents: {names}.")
         self._admission = workshop.breakers.get("agent", attempt.agent).admit()
         past = await _patiently(lambda: read_past(workshop.database, attempt, workshop.files_dir))
+        self._question = past.message.content
         context = RunContext(
             run_id=attempt.run_id,
             thread_id=attempt.thread_id,
@@ -253,7 +258,7 @@ class Execution:
         )
 
     async def _store_end(self, outcome: AttemptOutcome, usage: Usage, left: tuple[Entry, ...]) -> RunStatus | None:
-        text = outcome.text if outcome.text is not None else self._port.streamed
+        text = self._text = outcome.text if outcome.text is not None else self._port.streamed
         event_id, timestamp = new_id("evt"), rfc3339(self._workshop.clock.now())
         attempt = self.attempt
 
@@ -283,6 +288,25 @@ class Execution:
             )
         except (Fenced, Unavailable) as error:
             raise Left from error
+
+    def traced_end(self, status: str) -> tracing.TracedEnd:
+        """What the run's trace says of its end, once it has ended like that."""
+        attempt, text = self.attempt, self._text
+        now = self._workshop.clock.monotonic()
+        return tracing.TracedEnd(
+            run_id=attempt.run_id,
+            thread_id=attempt.thread_id,
+            user_id=attempt.scope.user_id,
+            agent=attempt.agent,
+            status=status,
+            attempts=attempt.number,
+            seconds=max(self.seconds, now - self._began),
+            last_seconds=now - self._began,
+            tokens=(self._usage.input_tokens, self._usage.output_tokens),
+            cost_usd=self._usage.cost_usd,
+            error=self._code,
+            content=None if text is None else (self._question, text),
+        )
 
     def judge_agent(self, status: RunStatus | None) -> None:
         """Tell the agent's breaker how it did; None when the run ended elsewhere or goes on there."""

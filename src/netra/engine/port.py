@@ -14,6 +14,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ from netra.events import AgentThinking, Event, Failure, ToolCompleted, ToolExecu
 from netra.executions import Breakers, Phase
 from netra.ids import new_id
 from netra.log import Entry
+from netra.monitoring import tracing
 
 from .approvals import ApprovalDesk
 from .durable import Durable, Place
@@ -50,6 +52,9 @@ SHOWN_BYTES = 32 * 1024
 TOO_LONG = f"An answer may have {MOST_ANSWER_CHARS:,} characters."
 MOST_RESULT_BYTES = 16 * 1024 * 1024
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+OpenedSpan = Callable[[], AbstractContextManager[tracing.Traced | None]]
 
 
 class Flood(AgentError):
@@ -159,7 +164,11 @@ class DurablePort:
         await self._outbox.flush()  # what a tool is about to do must be known before it does it
         with self._tracked.step(Phase.TOOL, name):
             record, raised = await self._recorded(
-                name, key, place, partial(self._asking, call.host, partial(self._timed, call))
+                name,
+                key,
+                place,
+                partial(self._asking, call.host, partial(self._timed, call)),
+                partial(tracing.tool, agent_name, name, call_id, call.parameters),
             )
         failure = record.get("e")
         self._put(
@@ -182,7 +191,9 @@ class DurablePort:
         key, place = self._number()
         name = storable(name)
         with self._tracked.step(Phase.MODEL, name):
-            record, raised = await self._recorded(name, key, place, partial(self._asking, host, work))
+            record, raised = await self._recorded(
+                name, key, place, partial(self._asking, host, work), partial(tracing.step, agent_name, name)
+            )
         return self._outcome(record, raised)
 
     async def stream(self, agent_name: str, text: str) -> None:
@@ -253,9 +264,9 @@ class DurablePort:
         return f"{self._attempt.run_id}:{self._steps}", self._durable.reserve() if durable else None
 
     async def _recorded(
-        self, name: str, key: str, place: Place | None, work: Callable[[], Awaitable[Any]]
+        self, name: str, key: str, place: Place | None, work: Callable[[], Awaitable[Any]], opened: OpenedSpan
     ) -> tuple[dict[str, Any], Exception | None]:
-        """The record of a step, and the exception it raised if it ran just now."""
+        """The record of a step, and the exception it raised if it ran just now, in a span of its own."""
         raised: Exception | None = None
         ran = False
 
@@ -267,9 +278,13 @@ class DurablePort:
             started = self._clock.monotonic()
             record: dict[str, Any]
             try:
-                value = encode_json(await work())
-                if len(value) > MOST_RESULT_BYTES:
-                    raise AgentError(f"The result of {name} is larger than {MOST_RESULT_BYTES >> 20} MiB.")
+                with opened() as span:
+                    result = await work()
+                    value = encode_json(result)
+                    if len(value) > MOST_RESULT_BYTES:
+                        raise AgentError(f"The result of {name} is larger than {MOST_RESULT_BYTES >> 20} MiB.")
+                    if span is not None:
+                        span.result(result)
                 record = {"v": msgspec.Raw(value)}
             except Exception as error:  # noqa: BLE001 - a tool may raise anything; the agent decides what to do about it
                 raised = error

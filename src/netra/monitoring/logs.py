@@ -18,6 +18,8 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from . import tracing
+
 __all__ = ["REDACTED", "configure", "redact", "request_id"]
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -78,7 +80,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
-        _add_request_id,
+        _add_origin,
         _format_exception,
         _make_safe,
     ]
@@ -128,10 +130,12 @@ def _tame_libraries(floor: int | None) -> None:
     logging.getLogger("uvicorn.access").disabled = True
 
 
-def _add_request_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _add_origin(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     current = request_id.get()
     if current is not None:
         event.setdefault("request_id", current)
+    if (span := tracing.ids()) is not None:
+        event.update(span)
     return event
 
 

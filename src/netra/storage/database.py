@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from netra.errors import ConfigurationError, Unavailable
+from netra.monitoring import tracing
 
 from .pools import CountedAsyncPool, CountedPool, PoolCounts, PoolMetrics
 from .postgres import BoundedAsyncConnection, BoundedConnection, limits, network_limits, took_too_long
@@ -299,9 +300,10 @@ class Database:
         if self._readers is None:
             raise Unavailable("The database is not open.")
         try:
-            async with self._readers.connect() as connection:
-                mark(_sync(connection), use)
-                yield connection
+            with tracing.database("read", self.dialect):
+                async with self._readers.connect() as connection:
+                    mark(_sync(connection), use)
+                    yield connection
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
@@ -325,7 +327,8 @@ class Database:
                     return work(connection)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, run)
+            with tracing.database("query", self.dialect):
+                return await asyncio.get_running_loop().run_in_executor(threads, run)
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError, OSError) as error:
             raise Unavailable("The database cannot be reached.", hint="Try again in a moment.") from error
 
@@ -352,7 +355,8 @@ class Database:
         if self._writer is None:
             raise Unavailable("The database is not open.")
         try:
-            return await self._writer.write(work, committed, use)
+            with tracing.database("write", self.dialect):
+                return await self._writer.write(work, committed, use)
         except OperationalError as error:
             if took_too_long(error):
                 raise Unavailable("The database took too long.", hint="Try again in a moment.") from error
