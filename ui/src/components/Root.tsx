@@ -19,6 +19,7 @@ import { Login, LoginForm, Register, Setup, SetupNeeded } from "./SignIn.tsx";
 const TOAST_MS = 5000;
 /** Few look at it: it is loaded when somebody does. */
 const Ops = lazy(() => import("../ops/Ops.tsx"));
+const Watch = lazy(() => import("../ops/Watch.tsx"));
 
 const isPlace = (screen: string): boolean => screen === "chat" || screen === "settings" || screen === "ops";
 
@@ -185,6 +186,11 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
         </Suspense>
       ) : (
         <Chat threadId={route.screen === "chat" ? route.thread : null} onHelp={showHelp} modal={help || needsLogin} />
+      )}
+      {isAdmin && (
+        <Suspense fallback={null}>
+          <Watch />
+        </Suspense>
       )}
       {help && <Help onClose={() => setHelp(false)} />}
       {needsLogin && (

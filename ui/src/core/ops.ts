@@ -223,6 +223,7 @@ export const ops = {
   databaseSessions: () => call<{ items: ReadonlyArray<DatabaseSession> }>("GET", `${BASE}/sessions/database`),
   endDatabaseSession: (session: string) => call<void>("POST", `${BASE}/sessions/database/${part(session)}/end`),
   alerts: () => call<Alerts>("GET", `${BASE}/alerts`),
+  openAlerts: () => call<Alerts>("GET", `${BASE}/alerts?limit=1`),
   acknowledge: (incident: string, note: string) => call<Incident>("POST", `${BASE}/alerts/${part(incident)}/acknowledge`, { note }),
   silences: () => call<{ items: ReadonlyArray<Silence> }>("GET", `${BASE}/silences`),
   silence: (rule: string, key: string | null, minutes: number, note: string) => call<Silence>("POST", `${BASE}/silences`, { rule, key, minutes, note }),

@@ -36,8 +36,15 @@ function alone(u: uPlot, series: number): number[] | null {
   return found;
 }
 
+/** Steps between the lines of an axis: powers of two, so that bytes are round, or whole numbers; null leaves it to uPlot. */
+const STEPS = {
+  bytes: Array.from({ length: 40 }, (_, power) => 2 ** power),
+  "": Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat(),
+  s: null,
+} as const;
+
 /** `onCursor` gets the index of the time under the pointer, or null. */
-export function timePlot(host: HTMLElement, data: TimeData, height: number, label: (value: number) => string, onCursor: (index: number | null) => void): TimePlot {
+export function timePlot(host: HTMLElement, data: TimeData, height: number, unit: keyof typeof STEPS, label: (value: number) => string, onCursor: (index: number | null) => void): TimePlot {
   const tokens = getComputedStyle(host);
   const token = (name: string): string => tokens.getPropertyValue(name).trim();
   const axis = { stroke: token("--text-3"), font: FONT, grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
@@ -51,7 +58,7 @@ export function timePlot(host: HTMLElement, data: TimeData, height: number, labe
       scales: { y: { range: (_u, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] } },
       axes: [
         { ...axis, grid: { show: false }, size: 24, gap: 5, values: (u, at) => at.map((time) => timeLabel(time, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0))) },
-        { ...axis, size: 52, gap: 4, values: (_u, at) => at.map(label) },
+        { ...axis, ...(STEPS[unit] === null ? {} : { incrs: [...STEPS[unit]] }), size: 56, gap: 4, values: (_u, at) => at.map(label) },
       ],
       series: [{}, ...data.series.map((_, index) => ({ stroke: token(`--series-${(index % 8) + 1}`), width: 1.75, points: { size: 5, filter: alone }, spanGaps: false }))],
       hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)] },

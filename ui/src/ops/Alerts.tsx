@@ -1,9 +1,9 @@
 /** Alerts: what is wrong, what was, what is watched, and what is silenced for a while. */
-import { ago, bytes, duration } from "../core/format.ts";
-import { ops, type AlertRule, type Incident } from "../core/ops.ts";
+import { bytes, duration, oneLine } from "../core/format.ts";
+import { ops, type AlertRule, type Incident, type Silence } from "../core/ops.ts";
 import { useApp } from "../components/app.ts";
 import { Field } from "../components/controls.tsx";
-import { Asking, DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
+import { Asking, Chip, DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
 import { usePolled } from "./state.ts";
 
 function shown(value: number, unit: AlertRule["unit"]): string {
@@ -11,6 +11,20 @@ function shown(value: number, unit: AlertRule["unit"]): string {
   if (unit === "s") return duration(value * 1000);
   if (unit === "bytes") return bytes(value);
   return value.toLocaleString("en");
+}
+
+const lasting = (ms: number): string => (ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms));
+
+/** What is known beyond the value, which is shown with its threshold. */
+const further = ({ details: { value: _, ...rest } }: Incident): string => oneLine(rest, 400);
+
+/** The worst value, marked when it is one to fire at; how many there are when there are several. */
+function Now({ rule }: { readonly rule: AlertRule }) {
+  const values = Object.values(rule.values);
+  if (values.length === 0) return <span className="quiet">–</span>;
+  const worst = rule.falling ? Math.min(...values) : Math.max(...values);
+  const words = shown(worst, rule.unit) + (values.length > 1 ? `, worst of ${values.length}` : "");
+  return (rule.falling ? worst <= rule.fires_at : worst >= rule.fires_at) ? <Chip tone={rule.severity === "critical" ? "bad" : "warn"}>{words}</Chip> : <>{words}</>;
 }
 
 export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
@@ -28,6 +42,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
     const current = rule?.values[incident.key];
     return rule === undefined || current === undefined ? "" : `${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
   };
+  const silenced = (incident: Incident): Silence | undefined => silences.data?.items.find((each) => each.rule === incident.rule && (each.key === null || each.key === incident.key));
   return (
     <>
       <Panel title="Open alerts">
@@ -35,15 +50,18 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
           {(data) => (
             <ul className="incidents">
               {data.open.map((incident) => (
-                <li key={incident.id} data-severity={incident.severity}>
+                <li key={incident.id} data-severity={incident.severity} tabIndex={-1}>
                   <div className="incident-head">
                     <StateChip state={incident.severity} />
                     <strong>{incident.summary}</strong>
                   </div>
                   <p className="quiet">
-                    {incident.rule} · since {new Date(incident.opened_at).toLocaleString()} ({ago(Date.parse(incident.opened_at), now)})
+                    {incident.rule}
+                    {incident.key !== "" && ` of ${incident.key}`} · since {new Date(incident.opened_at).toLocaleString()}, for {lasting(now - Date.parse(incident.opened_at))}
                     {value(incident, data.rules) && ` · ${value(incident, data.rules)}`}
+                    {silenced(incident) && ` · silenced until ${new Date(silenced(incident)?.until ?? 0).toLocaleString()}`}
                   </p>
+                  {further(incident) !== "" && <p className="quiet">{further(incident)}</p>}
                   {incident.acknowledged_at !== null && (
                     <p className="quiet">
                       Acknowledged by {incident.acknowledged_by}
@@ -52,12 +70,13 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                   )}
                   <div className="incident-actions">
                     {incident.acknowledged_at === null && (
-                      <Asking label="Acknowledge" danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
+                      <Asking label="Acknowledge" about={`${incident.rule} ${incident.key}`.trim()} danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
                         <Field label="Note" name="note" maxLength={500} autoComplete="off" />
                       </Asking>
                     )}
                     <Asking
                       label="Silence"
+                      about={`${incident.rule} ${incident.key}`.trim()}
                       danger={false}
                       title="Silence this alert?"
                       words={`No messages about ${incident.rule}${incident.key === "" ? "" : ` of ${incident.key}`} are sent until then. It is shown here all the same.`}
@@ -93,10 +112,10 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               id={(row) => row.id}
               columns={[
                 { name: "Rule", cell: (row) => `${row.rule}${row.key === null ? "" : ` of ${row.key}`}` },
-                { name: "Until", cell: (row) => new Date(row.until).toLocaleString() },
+                { name: "Until", cell: (row) => <span className="moment">{new Date(row.until).toLocaleString()}</span> },
                 { name: "By", cell: (row) => row.made_by, wide: true },
-                { name: "Why", cell: (row) => row.note },
-                { name: "", cell: (row) => <Asking label="End" danger={false} title="End this silence?" words="Messages are sent again." confirm="End it" run={() => ops.endSilence(row.id)} onDone={done("The silence was ended.")} /> },
+                { name: "Why", cell: (row) => row.note, text: true },
+                { name: "", cell: (row) => <Asking label="End" about={`the silence of ${row.rule}`} danger={false} title="End this silence?" words="Messages are sent again." confirm="End it" run={() => ops.endSilence(row.id)} onDone={done("The silence was ended.")} /> },
               ]}
             />
           )}
@@ -111,10 +130,10 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               id={(row) => row.id}
               columns={[
                 { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
-                { name: "What", cell: (row) => row.summary },
-                { name: "Began", cell: (row) => new Date(row.opened_at).toLocaleString() },
-                { name: "Lasted", align: "right", cell: (row) => (row.resolved_at === null ? "open" : duration(Date.parse(row.resolved_at) - Date.parse(row.opened_at))) },
-                { name: "Note", cell: (row) => row.note ?? "", wide: true },
+                { name: "What", cell: (row) => row.summary, text: true },
+                { name: "Began", cell: (row) => <span className="moment">{new Date(row.opened_at).toLocaleString()}</span>, wide: true },
+                { name: "Lasted", align: "right", cell: (row) => (row.resolved_at === null ? <Chip tone="warn">open</Chip> : duration(Date.parse(row.resolved_at) - Date.parse(row.opened_at))) },
+                { name: "Note", cell: (row) => [row.acknowledged_by, row.note].filter(Boolean).join(": "), wide: true },
               ]}
             />
           )}
@@ -130,7 +149,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               columns={[
                 { name: "Rule", cell: (row) => row.name },
                 { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
-                { name: "Now", align: "right", cell: (row) => Object.values(row.values).map((each) => shown(each, row.unit)).join(", ") || "–" },
+                { name: "Now", align: "right", cell: (row) => <Now rule={row} /> },
                 { name: "Fires", align: "right", cell: (row) => `${row.falling ? "≤" : "≥"} ${shown(row.fires_at, row.unit)}` },
                 { name: "Meaning", cell: (row) => row.meaning, wide: true },
               ]}

@@ -23,7 +23,7 @@ export function AuditPanel() {
                 rows={[...data.items, ...(older?.rows ?? [])]}
                 id={(row) => row.id}
                 columns={[
-                  { name: "When", cell: (row) => new Date(row.at).toLocaleString() },
+                  { name: "When", cell: (row) => <span className="moment">{new Date(row.at).toLocaleString()}</span> },
                   { name: "Who", cell: (row) => row.actor },
                   { name: "What", cell: (row) => row.action },
                   { name: "On", cell: (row) => <code>{row.target}</code> },

@@ -1,6 +1,6 @@
 /** What `netra check` says of the running version's own source, made when it was packaged. */
 import { ops } from "../core/ops.ts";
-import { DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
+import { Chip, DataTable, Loaded, Panel } from "./parts.tsx";
 import { usePolled, useQuery } from "./state.ts";
 
 export function CompliancePanel() {
@@ -39,14 +39,15 @@ export function CompliancePanel() {
             <Panel title="Rules">
               <DataTable
                 label="Rules"
-                rows={data.rules}
+                rows={[...data.rules].sort((one, other) => other.findings - one.findings)}
                 id={(row) => row.id}
                 sort={query.get("sort")}
                 onSort={(sort) => change({ sort })}
                 columns={[
                   { name: "Rule", by: (row) => row.id, cell: (row) => row.id },
-                  { name: "What it finds", cell: (row) => row.summary },
-                  { name: "Severity", by: (row) => row.severity, cell: (row) => <StateChip state={row.severity} />, wide: true },
+                  { name: "Result", by: (row) => -row.findings, cell: (row) => <Chip tone={row.findings === 0 ? "good" : row.severity === "error" ? "bad" : row.severity === "warning" ? "warn" : "plain"}>{row.findings === 0 ? "pass" : row.severity}</Chip> },
+                  { name: "What it finds", cell: (row) => row.summary, text: true },
+                  { name: "Severity", by: (row) => row.severity, cell: (row) => row.severity, wide: true },
                   { name: "Findings", align: "right", by: (row) => row.findings, cell: (row) => `${row.findings} of ${row.exposure.toLocaleString("en")}` },
                   { name: "Compliance", align: "right", by: (row) => row.compliance, cell: (row) => `${row.compliance.toFixed(1)} %` },
                 ]}
@@ -61,7 +62,7 @@ export function CompliancePanel() {
                   columns={[
                     { name: "Rule", cell: (row) => row.rule },
                     { name: "Where", cell: (row) => <code>{`${row.path}:${row.line}`}</code> },
-                    { name: "What", cell: (row) => row.message },
+                    { name: "What", cell: (row) => row.message, text: true },
                   ]}
                 />
               </Panel>

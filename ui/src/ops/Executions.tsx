@@ -1,6 +1,6 @@
 /** Executions: those of this moment live, those that ended page by page, circuits that are open, and one in detail. */
-import { useEffect, useMemo, useState, type ReactNode } from "react";
-import { bytes, duration, humanise } from "../core/format.ts";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { bytes, duration, humanise, plural } from "../core/format.ts";
 import { ops, type ActiveExecution, type EndedExecution, type Execution, type RunEvent } from "../core/ops.ts";
 import type { LiveExecution } from "../core/protocol.gen.ts";
 import { chatPath, opsPath, router } from "../core/route.ts";
@@ -8,10 +8,19 @@ import { useApp } from "../components/app.ts";
 import { CopyButton, IconButton } from "../components/controls.tsx";
 import { BackIcon } from "../components/icons.tsx";
 import { Asking, Chip, DataTable, Loaded, More, Panel, ShortId, StateChip, type Column, type Tone } from "./parts.tsx";
-import { usePolled, useQuery, type Live } from "./state.ts";
+import { usePolled, useQuery, within, type Live } from "./state.ts";
 
 const BEAT_SECONDS = 5;
-const STATES = ["pending", "running", "completed", "failed", "cancelled"];
+/** What can be asked for, in the words of the chips. */
+const STATES: ReadonlyArray<readonly [string, string]> = [
+  ["pending", "Waiting"],
+  ["running", "Running"],
+  ["completed", "Succeeded"],
+  ["failed", "Failed"],
+  ["timeout", "Timed out"],
+  ["dead", "Stalled or died"],
+  ["cancelled", "Cancelled"],
+];
 
 /** One row, whether it is live, of another process, or over. */
 interface Row {
@@ -61,10 +70,11 @@ function ended(each: EndedExecution): Row {
   };
 }
 
+const beatTone = (age: number): Tone => (age > 5 * BEAT_SECONDS ? "bad" : age > 2 * BEAT_SECONDS ? "warn" : "good");
+
 function Heartbeat({ age }: { readonly age: number | null }) {
   if (age === null) return <span className="quiet">–</span>;
-  const tone: Tone = age > 5 * BEAT_SECONDS ? "bad" : age > 2 * BEAT_SECONDS ? "warn" : "good";
-  return <Chip tone={tone}>{age > 5 * BEAT_SECONDS ? `silent for ${duration(age * 1000)}` : `${age.toFixed(0)} s`}</Chip>;
+  return <Chip tone={beatTone(age)}>{age > 5 * BEAT_SECONDS ? `silent for ${duration(age * 1000)}` : `${age.toFixed(0)} s`}</Chip>;
 }
 
 const clock = (at: number): string => {
@@ -81,18 +91,24 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
   const [older, setOlder] = useState<{ readonly key: string; readonly rows: ReadonlyArray<EndedExecution>; readonly cursor: string | null } | null>(null);
   const [busy, setBusy] = useState(false);
   const further = older?.key === key ? older : null;
+  // One that is no longer pushed has ended: ask at once, instead of showing it nowhere until the next turn.
+  const going = live.picture?.executions.map((each) => each.id).join(" ");
+  const { reload } = polled;
+  useEffect(() => {
+    if (isLive && going !== undefined) reload();
+  }, [isLive, going, reload]);
   const columns = useMemo<ReadonlyArray<Column<Row>>>(
     () => [
-      { name: "Execution", cell: (row) => <a href={opsPath("executions", row.id)} onClick={follow}><ShortId id={row.id} /></a> },
+      { name: "Execution", cell: (row) => <a href={within("executions", row.id, true)} onClick={follow}><ShortId id={row.id} /></a> },
       { name: "Agent", cell: (row) => humanise(row.agent), by: (row) => row.agent },
       { name: "State", cell: (row) => <StateChip state={row.state} />, by: (row) => row.state },
       { name: "User", cell: (row) => <button type="button" className="link-button" title="Only this user's" onClick={() => change({ user: row.user })}><ShortId id={row.user} /></button>, by: (row) => row.user, wide: true },
-      { name: "Started", cell: (row) => (row.started === null ? <span className="quiet">not yet</span> : clock(row.started)), by: (row) => row.started ?? Infinity },
+      { name: "Started", cell: (row) => (row.started === null ? <span className="quiet">not yet</span> : <span className="moment">{clock(row.started)}</span>), by: (row) => row.started ?? Infinity, wide: true },
       { name: "Duration", cell: (row) => (row.seconds === null ? "–" : duration(row.seconds * 1000)), by: (row) => row.seconds ?? -1, align: "right" },
-      { name: "Heartbeat", cell: (row) => <Heartbeat age={row.heartbeat} />, by: (row) => row.heartbeat ?? -1 },
+      { name: "Heartbeat", cell: (row) => <Heartbeat age={row.heartbeat} />, by: (row) => row.heartbeat ?? -1, align: "right" },
       { name: "Step", cell: (row) => humanise(row.step), wide: true },
       { name: "Worker", cell: (row) => (row.worker === null ? <span className="quiet">–</span> : <ShortId id={row.worker} />), wide: true },
-      { name: "", cell: (row) => (row.over ? null : <StopButton id={row.id} onDone={() => app.toast({ text: "The execution was asked to stop." })} />) },
+      { name: "", cell: (row) => (row.over ? null : <StopButton id={row.id} about={`${humanise(row.agent)} ${row.id.slice(-6)}`} onDone={() => app.toast({ text: "The execution was asked to stop." })} />) },
     ],
     [change, app],
   );
@@ -106,9 +122,9 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
               <span className="visually-hidden">State</span>
               <select className="input" value={filter.state} onChange={(event) => change({ state: event.target.value })}>
                 <option value="">All states</option>
-                {STATES.map((state) => (
+                {STATES.map(([state, words]) => (
                   <option key={state} value={state}>
-                    {humanise(state)}
+                    {words}
                   </option>
                 ))}
               </select>
@@ -117,6 +133,7 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
               <span className="visually-hidden">Agent</span>
               <select className="input" value={filter.agent} onChange={(event) => change({ agent: event.target.value })}>
                 <option value="">All agents</option>
+                {filter.agent !== "" && !app.agents?.items.some((agent) => agent.name === filter.agent) && <option value={filter.agent}>{humanise(filter.agent)}</option>}
                 {(app.agents?.items ?? []).map((agent) => (
                   <option key={agent.name} value={agent.name}>
                     {agent.title}
@@ -136,11 +153,11 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
           {(data) => {
             const pushed = isLive && !live.stale && live.picture !== null ? live.picture.executions : null;
             const workers = new Map(data.active.map((each) => [each.id, each]));
-            const matches = (row: LiveExecution): boolean => (filter.state === "" || row.state === filter.state) && (filter.agent === "" || row.agent === filter.agent) && (filter.user === "" || row.user_id === filter.user);
+            const matches = (row: LiveExecution): boolean => (filter.state === "" || row.state === filter.state || (filter.state === "running" && row.state !== "pending")) && (filter.agent === "" || row.agent === filter.agent) && (filter.user === "" || row.user_id === filter.user);
             const now = pushed === null ? data.active : pushed.filter(matches).map((each) => ({ ...workers.get(each.id), ...each }));
             const endedRows = [...data.ended, ...(further?.rows ?? [])];
-            const going = new Set(now.map((each) => each.id));
-            const rows = [...now.map(active).reverse(), ...endedRows.filter((each) => !going.has(each.id)).map(ended)];
+            const shown = new Set(now.map((each) => each.id));
+            const rows = [...now.map(active).reverse(), ...endedRows.filter((each) => !shown.has(each.id)).map(ended)];
             const cursor = further === null ? data.next_cursor : further.cursor;
             return (
               <>
@@ -181,7 +198,7 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
                 { name: "State", cell: (row) => <Chip tone={row.state === "closed" ? "good" : row.state === "open" ? "bad" : "warn"}>{row.state.replace("_", " ")}</Chip> },
                 { name: "Failures, last minute", align: "right", cell: (row) => `${row.failures} of ${row.calls}` },
                 { name: "Opened", align: "right", cell: (row) => `${row.trips} ×`, wide: true },
-                { name: "Why", cell: (row) => (row.state === "closed" ? "" : `${row.reason ?? ""}${row.retry_after_seconds ? `; tried again in ${Math.ceil(row.retry_after_seconds)} s` : ""}`) },
+                { name: "Why", text: true, cell: (row) => (row.state === "closed" ? "" : `${row.reason ?? ""}${row.retry_after_seconds ? `; tried again in ${Math.ceil(row.retry_after_seconds)} s` : ""}`) },
               ]}
             />
           )}
@@ -198,8 +215,8 @@ export function follow(event: React.MouseEvent<HTMLAnchorElement>): void {
   router.go(event.currentTarget.pathname + event.currentTarget.search);
 }
 
-function StopButton({ id, onDone }: { readonly id: string; readonly onDone: () => void }) {
-  return <Asking label="Stop" title="Stop this execution?" words="Its user sees that it was cancelled. What it has written so far stays." confirm="Stop it" run={() => ops.stopExecution(id)} onDone={onDone} />;
+function StopButton({ id, about, onDone }: { readonly id: string; readonly about?: string; readonly onDone: () => void }) {
+  return <Asking label="Stop" {...(about === undefined ? {} : { about })} title="Stop this execution?" words="Its user sees that it was cancelled. What it has written so far stays." confirm="Stop it" run={() => ops.stopExecution(id)} onDone={onDone} />;
 }
 
 export function ExecutionPage({ id, live }: { readonly id: string; readonly live: Live }) {
@@ -216,11 +233,13 @@ export function ExecutionPage({ id, live }: { readonly id: string; readonly live
     <Panel
       title="Execution"
       words={<code>{id}</code>}
+      back={
+        <IconButton label="Back to executions" onClick={() => router.go(within("executions", null, true))}>
+          <BackIcon />
+        </IconButton>
+      }
       actions={
         <>
-          <IconButton label="Back to executions" onClick={() => router.go(opsPath("executions"))}>
-            <BackIcon />
-          </IconButton>
           {polled.data !== null && over === null && <StopButton id={id} onDone={() => app.toast({ text: "The execution was asked to stop." })} />}
         </>
       }
@@ -228,9 +247,11 @@ export function ExecutionPage({ id, live }: { readonly id: string; readonly live
       <Loaded polled={polled}>
         {(data) => (
           <>
-            <Facts data={data} heartbeat={now?.heartbeat_age_seconds ?? data.heartbeat_age_seconds} mine={data.user_id === app.user.id} />
+            <Facts data={data} heartbeat={now?.heartbeat_age_seconds ?? data.heartbeat_age_seconds} paused={now?.paused ?? false} mine={data.user_id === app.user.id} />
+            {over === null && <HeartbeatStrip live={live} age={now?.heartbeat_age_seconds ?? null} />}
+            {data.steps.length > 0 && <h3>Latest steps</h3>}
             {data.steps.length > 0 && (
-              <ol className="phases" aria-label="Latest steps">
+              <ol className="phases">
                 {data.steps.map((step, index) => (
                   <li key={`${step.at}-${index}`}>
                     <span className="figure quiet">{clock(Date.parse(step.at))}</span> {humanise(step.phase)} {step.note && <span className="quiet">{step.note}</span>}
@@ -249,18 +270,46 @@ export function ExecutionPage({ id, live }: { readonly id: string; readonly live
   );
 }
 
-function Facts({ data, heartbeat, mine }: { readonly data: Execution; readonly heartbeat: number | null; readonly mine: boolean }) {
+const STRIP = 60;
+/** Ages of the heartbeat in the last minute, as this page has seen them: a bar a second, higher the longer it was silent. */
+function HeartbeatStrip({ live, age }: { readonly live: Live; readonly age: number | null }) {
+  const [ages, setAges] = useState<ReadonlyArray<number>>([]);
+  const at = live.picture?.at;
+  const newest = useRef(age);
+  newest.current = age;
+  useEffect(() => {
+    const seen = newest.current;
+    if (at !== undefined && seen !== null) setAges((before) => [...before.slice(1 - STRIP), seen]);
+  }, [at]);
+  if (ages.length < 2) return null;
+  const worst = Math.max(...ages);
+  return (
+    <figure className="beats">
+      <figcaption className="quiet">
+        Heartbeat in the last {plural(ages.length, "second")}: silent for {duration(worst * 1000)} at most
+      </figcaption>
+      <svg viewBox={`0 0 ${STRIP * 10} 30`} preserveAspectRatio="none" aria-hidden="true">
+        {ages.map((each, index) => {
+          const height = Math.max(3, Math.min(1, each / (5 * BEAT_SECONDS)) * 30);
+          return <rect key={index} data-tone={beatTone(each)} x={(STRIP - ages.length + index) * 10 + 1} width="8" y={30 - height} height={height} />;
+        })}
+      </svg>
+    </figure>
+  );
+}
+
+function Facts({ data, heartbeat, paused, mine }: { readonly paused: boolean; readonly data: Execution; readonly heartbeat: number | null; readonly mine: boolean }) {
   const facts: ReadonlyArray<readonly [string, ReactNode]> = [
-    ["State", <StateChip key="state" state={data.status} />],
+    ["State", <StateChip key="state" state={paused && data.ended_at === null ? "waits for a person" : data.status} />],
     ["Agent", humanise(data.agent)],
-    ["User", <><ShortId id={data.user_id} /> <CopyButton text={() => data.user_id} /></>],
+    ["User", <><a href={opsPath("users", data.user_id)} onClick={follow}><ShortId id={data.user_id} /></a> <CopyButton text={() => data.user_id} /></>],
     ["Created", new Date(data.created_at).toLocaleString()],
     ["Started", data.started_at === null ? "not yet" : new Date(data.started_at).toLocaleString()],
     ["Ended", data.ended_at === null ? "not yet" : new Date(data.ended_at).toLocaleString()],
     ["Attempt", data.attempt],
     ["Heartbeat", data.ended_at === null ? <Heartbeat age={heartbeat} /> : "–"],
     ["Worker", data.worker === null ? "–" : <ShortId id={data.worker} />],
-    ["Thread", mine ? <a href={chatPath(data.thread_id)} onClick={follow}>Open the conversation</a> : <span className="quiet">Its user's alone: {data.thread_id}</span>],
+    ["Thread", mine ? <a href={chatPath(data.thread_id)} onClick={follow}>Open the conversation</a> : <><ShortId id={data.thread_id} /> <span className="quiet">its user's alone</span></>],
     ...(data.error === null ? [] : ([["Error", data.error]] as const)),
   ];
   return (

@@ -1,15 +1,15 @@
 /** The administrators' dashboard. One range and one live switch for all panels, kept in the address. */
-import { useEffect } from "react";
-import { chatPath, opsPath, router } from "../core/route.ts";
+import { useEffect, useRef } from "react";
+import { chatPath, router } from "../core/route.ts";
 import { IconButton } from "../components/controls.tsx";
-import { BackIcon } from "../components/icons.tsx";
+import { AlertIcon, BackIcon } from "../components/icons.tsx";
 import { AlertsPanel } from "./Alerts.tsx";
 import { AuditPanel } from "./Audit.tsx";
 import { CompliancePanel } from "./Compliance.tsx";
 import { ExecutionPage, ExecutionsPanel, follow } from "./Executions.tsx";
 import { Overview } from "./Overview.tsx";
 import { SessionsPanel } from "./Sessions.tsx";
-import { RANGES, useIsLive, useOperations, useQuery, useRange, type Live } from "./state.ts";
+import { RANGES, useIsLive, useOperations, useQuery, useRange, within, type Live } from "./state.ts";
 import { UserPage, UsersPanel } from "./Users.tsx";
 import "./ops.css";
 
@@ -30,7 +30,19 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
   useEffect(() => {
     document.title = `${title} · Netra`;
   }, [title]);
-  const alerts = live.picture?.alerts.length ?? 0;
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(`${panel} ${id}`);
+  useEffect(() => {
+    if (shown.current === `${panel} ${id}`) return;
+    shown.current = `${panel} ${id}`;
+    main.current?.scrollTo({ top: 0 });
+    // A link of the list that was left is gone: go on from the top of what is shown instead.
+    const lost = document.activeElement === null || document.activeElement === document.body;
+    if (lost) (main.current?.querySelector<HTMLElement>("h2") ?? main.current)?.focus({ preventScroll: true });
+  }, [panel, id]);
+  useEffect(() => document.querySelector(".ops-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [panel]);
+  const alerts = live.picture?.alerts ?? [];
+  const urgent = alerts.filter((each) => each.severity === "critical" && !each.acknowledged);
   return (
     <div className="ops">
       <header className="bar">
@@ -42,24 +54,45 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
       </header>
       <nav className="ops-nav" aria-label="Panels">
         {PANELS.map(([name, words]) => (
-          <a key={name} href={opsPath(name)} aria-current={name === panel ? "page" : undefined} onClick={follow}>
+          <a key={name} href={within(name)} aria-current={name === panel ? "page" : undefined} onClick={follow}>
             {words}
-            {name === "alerts" && alerts > 0 && <span className="count">{alerts}</span>}
+            {name === "alerts" && alerts.length > 0 && (
+              <span className="count" data-severity={alerts.some((each) => each.severity === "critical") ? "critical" : "warning"}>
+                {alerts.length}
+                <span className="visually-hidden"> open</span>
+              </span>
+            )}
           </a>
         ))}
         <a href="/ops/report">Weekly report</a>
       </nav>
-      <main className="ops-body" data-stale={live.stale}>
-        {live.stale && (
-          <p className="stale" role="status">
-            No news for {Math.round(live.age / 1000)} s. What is shown may be old.
-          </p>
-        )}
+      <main ref={main} className="ops-body" data-stale={live.stale} tabIndex={-1}>
+        <div className="ops-notices" role="status">
+          {live.stale && <p className="stale">{staleWords(live)}</p>}
+          {panel !== "alerts" && urgent[0] !== undefined && (
+            <p className="urgent">
+              <AlertIcon />
+              <span>
+                <strong>Critical:</strong> {urgent[0].summary} {urgent.length > 1 && `And ${urgent.length - 1} more.`}
+              </span>
+              <a href={within("alerts")} onClick={follow}>
+                Look
+              </a>
+            </p>
+          )}
+        </div>
         {panel === "overview" && <Range />}
         <Shown panel={panel} id={id} live={live} isLive={isLive} />
       </main>
     </div>
   );
+}
+
+/** In whole minutes once it is minutes: the words are read aloud when they change. */
+function staleWords({ picture, age, connected }: Live): string {
+  if (picture === null) return connected ? "The server has not said anything yet." : "The server cannot be reached. It is tried again.";
+  const old = age < 60_000 ? "" : ` ${Math.floor(age / 60_000)} min old.`;
+  return `${connected ? "No news from the server." : "The connection to the server is lost. It is tried again."} What is shown may be old.${old && ` It is${old}`}`;
 }
 
 function Shown({ panel, id, live, isLive }: { readonly panel: string; readonly id: string | null; readonly live: Live; readonly isLive: boolean }) {
@@ -85,7 +118,7 @@ function Shown({ panel, id, live, isLive }: { readonly panel: string; readonly i
 
 function LiveSwitch({ live, isLive }: { readonly live: Live; readonly isLive: boolean }) {
   const [, change] = useQuery();
-  const words = !isLive ? "paused" : live.picture === null ? "waiting" : live.stale ? "stale" : live.age < 1500 ? "now" : `${Math.round(live.age / 1000)} s ago`;
+  const words = !isLive ? "paused" : live.stale ? `stale, ${Math.round(live.age / 1000)} s` : live.picture === null ? "waiting" : live.age < 1500 ? "now" : `${Math.round(live.age / 1000)} s ago`;
   return (
     <label className="live-switch">
       <span className="figure" data-stale={live.stale}>

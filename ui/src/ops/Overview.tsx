@@ -91,7 +91,9 @@ function line(history: ServerHistory, name: string): ReadonlyArray<number | null
 
 const SPARKS = 60;
 /** The course of a figure, drawn small; the charts below have the numbers. */
-function Sparkline({ points }: { readonly points: ReadonlyArray<number | null> }) {
+function Sparkline({ points: all }: { readonly points: ReadonlyArray<number | null> }) {
+  // What was before the server's first step is no part of the course.
+  const points = all.slice(Math.max(0, all.findIndex((each) => each !== null)));
   const size = Math.max(1, Math.ceil(points.length / SPARKS));
   const shown: number[] = [];
   for (let at = 0; at < points.length; at += size) {
@@ -145,7 +147,7 @@ function LiveChart({ plan, history, picture }: { readonly plan: ChartPlan; reado
     let gone = false;
     import("../core/timeplot.ts")
       .then(({ timePlot }) => {
-        if (!gone) plot.current = timePlot(element, newest.current, HEIGHT, (value) => figure(value, unit), setAt);
+        if (!gone) plot.current = timePlot(element, newest.current, HEIGHT, unit, (value) => figure(value, unit), setAt);
       })
       .catch(() => !gone && setFailed(true));
     return () => {

@@ -75,7 +75,7 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
                   name: "",
                   cell: (row) =>
                     row.held_seconds === null ? null : (
-                      <Asking label="End" title="End this database session?" words="Its connection is taken back. Whoever works with it gets an error." confirm="End it" run={() => ops.endDatabaseSession(row.id)} onDone={() => app.toast({ text: "The database session was ended." })} />
+                      <Asking label="End" about={`the session of ${(row.run_id ?? row.request_id).slice(-6)}`} title="End this database session?" words="Its connection is taken back. Whoever works with it gets an error." confirm="End it" run={() => ops.endDatabaseSession(row.id)} onDone={() => app.toast({ text: "The database session was ended." })} />
                     ),
                 },
               ]}

@@ -9,7 +9,7 @@ import { Button, CopyButton, Dialog, Field, IconButton } from "../components/con
 import { AlertIcon, BackIcon, PlusIcon } from "../components/icons.tsx";
 import { follow } from "./Executions.tsx";
 import { Asking, Chip, DataTable, Loaded, More, Panel } from "./parts.tsx";
-import { usePolled, useQuery } from "./state.ts";
+import { usePolled, useQuery, within } from "./state.ts";
 
 const TYPING_MS = 250;
 const when = (time: string | null): string => (time === null ? "never" : ago(Date.parse(time), Date.now()));
@@ -82,7 +82,7 @@ export function UsersPanel() {
                     name: "E-mail",
                     by: (row) => row.email,
                     cell: (row) => (
-                      <a href={opsPath("users", row.id)} onClick={follow}>
+                      <a className="long-name" href={within("users", row.id, true)} onClick={follow}>
                         {row.email}
                       </a>
                     ),
@@ -188,11 +188,13 @@ export function UserPage({ id }: { readonly id: string }) {
       <Panel
         title={account.data?.email ?? "User"}
         words={account.data?.name}
+        back={
+          <IconButton label="Back to users" onClick={() => router.go(within("users", null, true))}>
+            <BackIcon />
+          </IconButton>
+        }
         actions={
           <>
-            <IconButton label="Back to users" onClick={() => router.go(opsPath("users"))}>
-              <BackIcon />
-            </IconButton>
             {account.data && (
               <>
                 <Asking
@@ -265,7 +267,7 @@ export function UserPage({ id }: { readonly id: string }) {
                 { name: "Since", cell: (row) => new Date(row.created_at).toLocaleString(), wide: true },
                 { name: "Last seen", cell: (row) => when(row.last_seen_at) },
                 { name: "Connections", align: "right", cell: (row) => (row.connections === 0 ? "–" : plural(row.connections, "open")) },
-                { name: "", cell: (row) => <Asking label="End" title="End this login?" words="Its connections close at once, and it has to sign in again." confirm="End it" run={() => ops.endLogin(row.id)} onDone={done("The login was ended.")} /> },
+                { name: "", cell: (row) => <Asking label="End" about={`the login of ${device(row.user_agent)}`} title="End this login?" words="Its connections close at once, and it has to sign in again." confirm="End it" run={() => ops.endLogin(row.id)} onDone={done("The login was ended.")} /> },
               ]}
             />
           )}
@@ -283,7 +285,7 @@ export function UserPage({ id }: { readonly id: string }) {
                 { name: "Begins with", cell: (row) => <code>{row.prefix}</code>, wide: true },
                 { name: "Last used", cell: (row) => when(row.last_used_at) },
                 { name: "Expires", cell: (row) => (row.expires_at === null ? "never" : new Date(row.expires_at).toLocaleDateString()) },
-                { name: "", cell: (row) => <Asking label="Revoke" title={`Revoke ${row.name}?`} words="Programs that use it are refused from now on." confirm="Revoke" run={() => ops.revokeToken(row.id)} onDone={done("The token was revoked.")} /> },
+                { name: "", cell: (row) => <Asking label="Revoke" about={row.name} title={`Revoke ${row.name}?`} words="Programs that use it are refused from now on." confirm="Revoke" run={() => ops.revokeToken(row.id)} onDone={done("The token was revoked.")} /> },
               ]}
             />
           )}

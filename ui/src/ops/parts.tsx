@@ -1,18 +1,21 @@
 /** Parts of the panels: a frame with its states, a table, chips, a question before something is ended. */
-import { useId, useState, type ReactNode } from "react";
+import { useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { Problem } from "../core/api.ts";
 import { useApp } from "../components/app.ts";
 import { Button, Dialog } from "../components/controls.tsx";
 import { AlertIcon } from "../components/icons.tsx";
 import type { Polled } from "./state.ts";
 
-export function Panel({ title, words, actions, children }: { readonly title: string; readonly words?: ReactNode; readonly actions?: ReactNode; readonly children: ReactNode }) {
+export function Panel({ title, words, back, actions, children }: { readonly title: string; readonly words?: ReactNode; readonly back?: ReactNode; readonly actions?: ReactNode; readonly children: ReactNode }) {
   const id = useId();
   return (
     <section className="panel" aria-labelledby={id}>
       <div className="panel-head">
+        {back}
         <div className="panel-title">
-          <h2 id={id}>{title}</h2>
+          <h2 id={id} tabIndex={-1}>
+            {title}
+          </h2>
           {words && <p>{words}</p>}
         </div>
         {actions && <div className="panel-actions">{actions}</div>}
@@ -60,10 +63,12 @@ export interface Column<T> {
   readonly by?: (row: T) => string | number;
   /** Not shown on a phone: the row's own page has it. */
   readonly wide?: boolean;
+  /** Sentences: kept from becoming a column of single words. */
+  readonly text?: boolean;
 }
 
-/** A table whose head sorts. Scrolls by itself, also with the keyboard. */
-export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { readonly label: string; readonly columns: ReadonlyArray<Column<T>>; readonly rows: ReadonlyArray<T>; readonly id: (row: T) => string; readonly sort?: string | null; readonly onSort?: (sort: string) => void }) {
+/** A table whose head sorts: up, down, and as it came. Scrolls by itself, also with the keyboard. */
+export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { readonly label: string; readonly columns: ReadonlyArray<Column<T>>; readonly rows: ReadonlyArray<T>; readonly id: (row: T) => string; readonly sort?: string | null; readonly onSort?: (sort: string | null) => void }) {
   const name = sort?.replace(/^-/, "");
   const down = sort?.startsWith("-") ?? false;
   const by = columns.find((each) => each.name === name)?.by;
@@ -81,12 +86,12 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { reado
             {columns.map((column) => (
               <th key={column.name} scope="col" className={cls(column)} aria-sort={column.name === name ? (down ? "descending" : "ascending") : undefined}>
                 {column.by && onSort ? (
-                  <button type="button" className="sort" onClick={() => onSort(column.name === name && !down ? `-${column.name}` : column.name)}>
+                  <button type="button" className="sort" onClick={() => onSort(column.name !== name ? column.name : down ? null : `-${column.name}`)}>
                     {column.name}
                     <span aria-hidden="true">{column.name === name ? (down ? "↓" : "↑") : ""}</span>
                   </button>
                 ) : (
-                  column.name
+                  (column.name === "" ? <span className="visually-hidden">Actions</span> : column.name)
                 )}
               </th>
             ))}
@@ -108,19 +113,24 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { reado
   );
 }
 
-const cls = (column: { readonly align?: "right"; readonly wide?: boolean }): string | undefined => [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : ""].join(" ").trim() || undefined;
+const cls = (column: { readonly align?: "right"; readonly wide?: boolean; readonly text?: boolean }): string | undefined => [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : "", column.text ? "text-cell" : ""].join(" ").trim() || undefined;
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "accent";
 export const Chip = ({ tone = "plain", children }: { readonly tone?: Tone; readonly children: ReactNode }) => <span className={`chip chip-${tone}`}>{children}</span>;
 
 const TONES: Readonly<Record<string, Tone>> = {
   running: "accent",
+  starting: "accent",
+  completing: "accent",
+  "waits for a person": "warn",
   pending: "plain",
   queued: "plain",
   succeeded: "good",
   completed: "good",
   failed: "bad",
   timed_out: "bad",
+  timeout: "bad",
+  dead: "bad",
   stalled: "bad",
   died: "bad",
   cancelled: "plain",
@@ -129,7 +139,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   error: "bad",
   info: "plain",
 };
-export const StateChip = ({ state }: { readonly state: string }) => <Chip tone={TONES[state] ?? "plain"}>{state.replace("_", " ")}</Chip>;
+export const StateChip = ({ state }: { readonly state: string }) => <Chip tone={TONES[state] ?? "plain"}>{state.replaceAll("_", " ")}</Chip>;
 
 /** An id, short, whole when pointed at. */
 export const ShortId = ({ id }: { readonly id: string }) => (
@@ -138,19 +148,26 @@ export const ShortId = ({ id }: { readonly id: string }) => (
   </code>
 );
 
-/** A button that asks first. `run` may fail; the dialog says so and stays. */
-export function Asking({ label, title, words, confirm, danger = true, onDone, run, children }: { readonly label: string; readonly title: string; readonly words: ReactNode; readonly confirm: string; readonly danger?: boolean; readonly onDone?: () => void; readonly run: (form: FormData) => Promise<unknown>; readonly children?: ReactNode }) {
+/** A button that asks first. `run` may fail; the dialog says so and stays. A focus that goes with the button stays in its table or item. */
+export function Asking({ label, about, title, words, confirm, danger = true, onDone, run, children }: { readonly label: string; /** What it acts on, where several of these stand below each other. */ readonly about?: string; readonly title: string; readonly words: ReactNode; readonly confirm: string; readonly danger?: boolean; readonly onDone?: () => void; readonly run: (form: FormData) => Promise<unknown>; readonly children?: ReactNode }) {
   const app = useApp();
   const [open, setOpen] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => {
+    const mine = button.current;
+    return () => {
+      if (mine !== null && document.activeElement === mine) mine.parentElement?.closest<HTMLElement>("[tabindex]")?.focus({ preventScroll: true });
+    };
+  }, []);
   const close = (): void => {
     setOpen(false);
     setProblem(null);
   };
   return (
     <>
-      <button type="button" className="quiet-button" onClick={() => setOpen(true)}>
+      <button ref={button} type="button" className="quiet-button" aria-label={about === undefined ? undefined : `${label} ${about}`} onClick={() => setOpen(true)}>
         {label}
       </button>
       {open && (
@@ -185,7 +202,7 @@ export function Asking({ label, title, words, confirm, danger = true, onDone, ru
             )}
             <div className="form-actions">
               <Button onClick={close}>Keep</Button>
-              <Button type="submit" kind={danger ? "danger" : "primary"} busy={busy} data-focus-first>
+              <Button type="submit" kind={danger ? "danger" : "primary"} busy={busy} data-focus-first={children === undefined || undefined}>
                 {confirm}
               </Button>
             </div>

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Problem } from "../core/api.ts";
 import type { Operations } from "../core/protocol.gen.ts";
-import { router } from "../core/route.ts";
+import { opsPath, router } from "../core/route.ts";
 import { useApp, useClient } from "../components/app.ts";
 
 export const RANGES: ReadonlyArray<readonly [number, string]> = [
@@ -15,6 +15,14 @@ export const RANGES: ReadonlyArray<readonly [number, string]> = [
 const BEAT_MS = 1000;
 /** Missed beats after which what is shown is called stale. */
 const MISSED = 3;
+
+/** The address of a panel, or of one thing in it, with what holds for all of them: the live switch, and with `whole` the
+ * filters too, so that the way back leads to the same list. */
+export function within(panel: string, id: string | null = null, whole = false): string {
+  const here = new URLSearchParams(router.search());
+  const kept = whole ? here : new URLSearchParams([...here].filter(([key]) => key === "live" || key === "range"));
+  return opsPath(panel, id) + (kept.size === 0 ? "" : `?${kept}`);
+}
 
 /** The address's parameters, and a way to change some of them (null removes one). */
 export function useQuery(): readonly [URLSearchParams, (change: Readonly<Record<string, string | null>>) => void] {
@@ -83,9 +91,11 @@ export function usePolled<T>(ask: () => Promise<T>, key: string, everyMs: number
 
 export interface Live {
   readonly picture: Operations | null;
-  /** Milliseconds since it came. */
+  /** Milliseconds since it came; without one, since it was asked for. */
   readonly age: number;
   readonly stale: boolean;
+  /** Whether the connection stands. */
+  readonly connected: boolean;
 }
 
 /** The picture that the server pushes once a second, while `on`. */
@@ -94,11 +104,13 @@ export function useOperations(on: boolean): Live {
   const connected = useClient(client).connection.phase === "open";
   const [live, setLive] = useState<{ picture: Operations; at: number } | null>(null);
   const [now, setNow] = useState(() => Date.now());
+  const [since, setSince] = useState(now);
+  useEffect(() => setSince(Date.now()), [on]);
   useEffect(() => (on ? client.watchOperations((picture) => setLive({ picture, at: Date.now() })) : undefined), [client, on]);
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), BEAT_MS);
     return () => clearInterval(timer);
   }, []);
-  const age = live === null ? 0 : Math.max(0, now - live.at);
-  return { picture: live?.picture ?? null, age, stale: on && live !== null && (age > MISSED * BEAT_MS + 500 || !connected) };
+  const age = Math.max(0, now - Math.max(live?.at ?? 0, since));
+  return { picture: live?.picture ?? null, age, connected, stale: on && (age > MISSED * BEAT_MS + 500 || (live !== null && !connected)) };
 }
