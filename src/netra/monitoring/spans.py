@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
 """How long the last spans may take to be sent when the server stops."""
 DATABASE_SPANS = 1_000
 """Of one attempt, or one message; a run that streams for hours must not flood whoever collects traces."""

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic_ai import Agent
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
+from netra.agents.spec import spec_of
+from netra.ids import new_id
+from netra.monitoring import tracing
 from support.accounts import Account, set_up_admin
 from support.collector import Collector, Received, unbroken
+from support.engine import workbench
+from support.openai_server import openai_server
 from support.server import ServerProcess
 from support.sockets import open_socket
 
@@ -21,9 +36,7 @@ SERVER, CLIENT, PRODUCER = 2, 3, 4
 
 def ask(account: Account, agent: str, content: str, **members: Any) -> dict[str, Any]:
     with account.client() as client:
-        answer = client.post(
-            "/api/messages", json={"id": f"m{random.random()}", "content": content, "agent": agent, **members}
-        )
+        answer = client.post("/api/messages", json={"id": new_id("m"), "content": content, "agent": agent, **members})
     answer.raise_for_status()
     found: dict[str, Any] = answer.json()
     return found
@@ -47,8 +60,10 @@ def test_a_run_is_one_trace_from_its_message_to_the_database_and_shows_no_conten
     with Collector() as collector:
         server = ServerProcess(tmp_path, agents=["support.agents:tools"], environment=collector.environment)
         with server:
-            sent = ask(set_up_admin(server), "tools", "word-of-the-user")
-            spans = collector.wait(lambda spans: has_ended(sent["run_id"], spans))
+            account, key = set_up_admin(server), new_id("m")
+            sent = ask(account, "tools", "word-of-the-user", id=key)
+            assert ask(account, "tools", "word-of-the-user", id=key) == sent, "the same message again"
+            collector.wait(lambda spans: has_ended(sent["run_id"], spans))
             server.stop()
             spans = list(collector.spans)
             log = server.output
@@ -85,9 +100,11 @@ def test_a_run_is_one_trace_from_its_message_to_the_database_and_shows_no_conten
 def test_content_is_sent_when_that_is_wanted_and_arguments_stay_masked(tmp_path: Path) -> None:
     with Collector() as collector:
         environment = collector.environment | {"NETRA_TRACING_CONTENT": "true"}
-        with ServerProcess(tmp_path, agents=["support.agents:tools"], environment=environment) as server:
-            sent = ask(set_up_admin(server), "tools", "word-of-the-user")
-            spans = collector.wait(lambda spans: has_ended(sent["run_id"], spans))
+        agents = ["support.agents:tools", "support.traced:library"]
+        with ServerProcess(tmp_path, agents=agents, environment=environment) as server:
+            account = set_up_admin(server)
+            sent, other = ask(account, "tools", "word-of-the-user"), ask(account, "library", "look it up")
+            collector.wait(lambda spans: has_ended(sent["run_id"], spans) and has_ended(other["run_id"], spans))
             server.stop()
             spans = list(collector.spans)
         assert b"sk-secret" not in collector.wire
@@ -100,6 +117,10 @@ def test_content_is_sent_when_that_is_wanted_and_arguments_stay_masked(tmp_path:
     assert json.loads(str(lookup.about["gen_ai.tool.call.arguments"])) == {"query": "prices", "api_key": "•••"}
     assert json.loads(str(lookup.about["gen_ai.tool.call.result"])) == {"query": "prices", "hits": 3}
     assert "did not answer" in one(spans, "execute_tool fetch").words
+    assert one(spans, "GET library").parent == one(spans, "execute_tool look_up").id, "an agent's libraries trace too"
+    assert not [span for span in spans if span.name == "of nobody"]
+    unbroken([span for span in spans if span.trace == attempt.trace])
+    unbroken([span for span in spans if span.trace != attempt.trace])
 
 
 def test_a_run_that_goes_on_after_kill_9_is_one_trace_with_a_second_attempt(tmp_path: Path) -> None:
@@ -130,6 +151,174 @@ def test_a_run_that_goes_on_after_kill_9_is_one_trace_with_a_second_attempt(tmp_
     assert [span.parent for span in steps] == [first.id, second.id, second.id], "what was finished is not done again"
 
 
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """What this very process traces to, once it does."""
+    with Collector() as collector:
+        for name, value in collector.environment.items():
+            monkeypatch.setenv(name, value)
+        yield collector
+
+
+def end(run_id: str, *, attempts: int = 1, status: str = "succeeded") -> tracing.TracedEnd:
+    return tracing.TracedEnd(run_id, "thr_1", "usr_1", "agent", status, attempts, 0.0)
+
+
+async def test_a_model_request_is_named_after_its_model_and_says_what_it_took(
+    collector: Collector, tmp_path: Path
+) -> None:
+    stop = tracing.start("auto")
+    async with openai_server(["The value is 7."]) as script:
+        model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=script.base_url, api_key="none"))
+        url = f"sqlite:///{tmp_path / 'netra.db'}"
+        async with workbench(url, tmp_path, [spec_of(Agent(model, name="remote"))]) as bench:
+            assert (await bench.ask("remote", "What is x?"))[0]["status"] == "succeeded"
+        await model.client.close()
+    await asyncio.to_thread(stop)
+    assert b"What is x?" not in collector.wire and b"The value" not in collector.wire
+    spans = collector.spans
+    unbroken(spans)
+    request = one(spans, "chat gpt-4o-mini")
+    assert request.kind == CLIENT
+    assert one(spans, "step model request").id == request.parent
+    assert request.about["gen_ai.operation.name"] == "chat"
+    assert request.about["gen_ai.provider.name"] == "openai"
+    server = f"{request.about['server.address']}:{request.about['server.port']}"
+    assert server == urlsplit(script.base_url).netloc
+    tokens = (request.about["gen_ai.usage.input_tokens"], request.about["gen_ai.usage.output_tokens"])
+    assert tokens == (100, 20)
+    total = one(spans, "invoke_agent remote").about
+    assert (total["gen_ai.usage.input_tokens"], total["gen_ai.usage.output_tokens"]) == tokens
+
+
+async def test_a_run_that_is_cancelled_before_it_begins_is_a_trace_of_its_message(
+    collector: Collector, tmp_path: Path
+) -> None:
+    stop = tracing.start("auto")
+    async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [], start=False) as bench:
+        _, run_id = await bench.send(agent="nobody", wake=False)
+        await bench.engine.cancel(run_id)
+    await asyncio.to_thread(stop)
+    (message,) = collector.spans
+    assert (message.name, message.failed, message.about["error.type"]) == ("message", True, "cancelled")
+    assert message.about["netra.run.attempts"] == 0
+
+
+def test_what_is_below_an_open_step_is_not_sent_before_it(collector: Collector) -> None:
+    killed, whole = new_id("run"), new_id("run")
+    stop = tracing.start("auto")
+    with tracing.attempt(killed, 1):
+        tracing.tool("agent", "outer", "call_1", {}).__enter__()  # and the process ends here
+        with tracing.tool("agent", "inner", "call_2", {}), tracing.database("read", "sqlite"):
+            pass
+    with tracing.attempt(whole, 1), tracing.tool("agent", "outer", "call_3", {}):
+        with tracing.tool("agent", "inner", "call_4", {}), tracing.database("read", "sqlite"):
+            pass
+        with pytest.raises(ZeroDivisionError), tracing.step("agent", "divide"):
+            raise ZeroDivisionError("private")
+    tracing.ended(end(whole))
+    tracing.ended(end(killed, attempts=2))
+    stop()
+    names = [span.name for span in collector.spans]
+    assert names.count("execute_tool inner") == names.count("database read") == 1
+    assert names.index("execute_tool outer") < names.index("execute_tool inner") < names.index("database read")
+    assert one(collector.spans, "step divide").about["error.type"] == "ZeroDivisionError"
+    assert b"private" not in collector.wire
+    for run in {span.trace for span in collector.spans}:
+        unbroken([span for span in collector.spans if span.trace == run])
+
+
+def test_a_run_is_sampled_as_a_whole_by_every_process_alike(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    ids = [new_id("run") for _ in range(60)]
+    logged = set()
+    for first in (True, False):  # the second as another process would
+        stop = tracing.start("auto")
+        for run_id in ids:
+            with tracing.attempt(run_id, 1 if first else 2), tracing.step("agent", "count"):
+                if (found := tracing.ids()) is not None:
+                    logged.add(found["trace_id"])
+            if not first:
+                tracing.ended(end(run_id, attempts=2))
+        stop()
+    traces = {span.trace for span in collector.spans}
+    assert 10 < len(traces) < 50
+    assert logged == traces, "what is not sent is not named in the log"
+    for run in traces:
+        spans = [span for span in collector.spans if span.trace == run]
+        unbroken(spans)
+        assert len(spans) == 5
+
+
+def test_a_run_that_asks_the_database_again_and_again_leaves_a_bounded_trace(collector: Collector) -> None:
+    run_id = new_id("run")
+    stop = tracing.start("auto")
+    with tracing.database("read", "sqlite"):
+        pass
+    with tracing.attempt(run_id, 1):
+        for _ in range(1_100):
+            with tracing.database("write", "sqlite"):
+                pass
+    tracing.ended(end(run_id))
+    stop()
+    unbroken(collector.spans)
+    assert len(collector.spans) == 1_002
+
+
+def test_a_collector_that_does_not_answer_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        stop = tracing.start("auto")
+        began = time.monotonic()
+        for _ in range(3_000):  # more than its queue takes
+            tracing.ended(end(new_id("run")))
+        stop()
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("mode", "environment"),
+    [
+        ("off", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}),
+        ("auto", {}),
+        ("auto", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"}),
+        ("on", {"OTEL_SDK_DISABLED": "true"}),
+    ],
+)
+def test_without_tracing_nothing_of_it_is_imported(mode: str, environment: dict[str, str]) -> None:
+    said = in_python(
+        f"import sys, netra.monitoring.logs; from netra.monitoring import tracing; tracing.start({mode!r})\n"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry', 'netra.monitoring.spans'))])\n"
+        "print(tracing.ids(), tracing.step('a', 'b') is tracing.sending('run_1'))",
+        environment,
+    )
+    assert said.stdout.splitlines() == ["[]", "None True"], said.stderr
+
+
+def test_without_the_extra_a_collector_is_warned_about_and_tracing_on_is_refused() -> None:
+    said = in_python(
+        "import sys; sys.modules['opentelemetry.sdk'] = None\n"
+        "from netra.errors import ConfigurationError; from netra.monitoring import logs, tracing\n"
+        "logs.configure(format='json')\n"
+        "tracing.start('auto')()\n"
+        "try: tracing.start('on')\n"
+        "except ConfigurationError as error: print(error.hint)",
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"},
+    )
+    assert said.stdout.strip() == "Install it: pip install 'netra[otel]'.", said.stderr
+    assert json.loads(said.stderr)["event"] == "tracing_not_installed"
+
+
+def in_python(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=inherited | environment, capture_output=True, text=True, check=False
+    )
+
+
 @pytest.mark.stress
 async def test_readers_that_come_and_go_do_not_break_the_trace(tmp_path: Path) -> None:
     await disconnected(tmp_path, DISCONNECTS)
@@ -150,11 +339,11 @@ async def disconnected(tmp_path: Path, many: int) -> list[Received]:
 
             async def reader() -> None:
                 for number in left:
-                    async with open_socket(account) as socket:
-                        await socket.send("subscribe", thread_id=sent["thread_id"], after=0)
+                    async with open_socket(account) as reading:
+                        await reading.send("subscribe", thread_id=sent["thread_id"], after=0)
                         if chance.random() < 0.5:
-                            await socket.of_type("agent_started")
-                        socket.connection.transport.abort()
+                            await reading.of_type("agent_started")
+                        reading.connection.transport.abort()
                     if number % (many // 4) == 0:
                         (gates / str(2 + number // (many // 4))).touch()
 
