@@ -40,8 +40,7 @@ def guarded(command: Callable[..., int]) -> Callable[..., None]:
             complain(str(error))
             code = 2
         except BrokenPipeError:
-            # Whoever read has seen enough: `netra check | head`.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _hush()
             code = 0
         except KeyboardInterrupt:
             code = 130
@@ -64,7 +63,7 @@ def check(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATHS]...",
+            metavar="PATHS",
             help="Directories to look at; of files, the findings that involve them. Default: the project.",
         ),
     ] = None,
@@ -184,8 +183,17 @@ def emit(text: str) -> None:
     """To standard output, whatever its encoding can hold."""
     sys.stdout.flush()
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.buffer.write(text.encode(encoding, "backslashreplace"))
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(text.encode(encoding, "backslashreplace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough (`netra check | head`); what the check says of the code base stays so.
+        _hush()
+
+
+def _hush() -> None:
+    """Nothing more is written to standard output, at the exit of the interpreter neither."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

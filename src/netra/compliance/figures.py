@@ -42,7 +42,8 @@ class Coverage:
     @property
     def text(self) -> str:
         """For one line."""
-        files = f"{self.parsed} {'file' if self.parsed == 1 else 'files'}"
+        every = self.parsed + self.partly + self.skipped
+        files = f"{every} {'file' if every == 1 else 'files'}"
         return f"{files}, {self.partly} partly, {self.skipped} skipped; {self.checked} of {self.reads} reads checked"
 
 

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from .facts import How, Import
 from .project import File, Project
+from .rule import Place
 
 MOST_STARTS = 64
 """Modules of a component from which its shortest cycle is looked for; the shortest cycle of all of a large one costs
@@ -312,10 +313,9 @@ def _regex(pattern: str, end: str) -> re.Pattern[str]:
     return re.compile(r"\.".join(parts) + end)
 
 
-def arrows(chain: Iterable[Link]) -> list[str]:
-    """A chain for people: one line for each import."""
+def places(chain: Iterable[Link]) -> list[Place]:
+    """A chain for people: where each import stands, and of what."""
     return [
-        f"{link.importer.module} → {link.name}  ({link.importer.path}:{link.line}"
-        f"{', inside a function' if link.deferred else ''})"
+        Place(link.importer.path, link.line, f"imports {link.name}{', inside a function' if link.deferred else ''}")
         for link in chain
     ]

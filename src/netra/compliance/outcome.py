@@ -19,6 +19,8 @@ from .rule import Finding, Severity
 FAIL_ON: Final = ("error", "warning", "info", "new", "stale", "never")
 CLEAN, PAST_THE_GATE, USAGE, INTERNAL = 0, 1, 2, 3
 """Exit codes."""
+_ORDER: Final = tuple(Severity)
+"""The worst first."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Outcome:
     """See the module.
 
     Args:
-        shown: findings to print, by path and line; a baseline leaves out what it knows when only new ones are wanted.
+        shown: findings to print, the worst first; a baseline leaves out what it knows when only new ones are wanted.
         comparison: against the baseline or an earlier commit; None without one.
         failures: why it does not pass, one sentence each; empty when it passes.
         most: how many findings are printed; those left out are counted. 0: all.
@@ -95,6 +97,11 @@ class Outcome:
         return ", ".join(parts)
 
 
+def importance(finding: Finding) -> tuple[int, str, str, int, str]:
+    """What orders findings for people: errors first, of them twins before sizes; then by path and line."""
+    return (_ORDER.index(finding.severity), finding.rule, finding.place.path, finding.place.line, finding.fingerprint)
+
+
 def mark(finding: Finding) -> tuple[str, str, int]:
     """What tells two findings of one report apart."""
     return (finding.fingerprint, finding.place.path, finding.place.line)
@@ -129,13 +136,13 @@ def failures(
     if "never" in fail_on:
         return ()
     found = []
-    order = (Severity.ERROR, Severity.WARNING, Severity.INFO)
-    asked = [each for each in order if each in fail_on]
+    asked = [each for each in _ORDER if each in fail_on]
     if asked:
-        failing = [each for each in judged if order.index(each.severity) <= order.index(asked[-1])]
+        failing = [each for each in judged if _ORDER.index(each.severity) <= _ORDER.index(asked[-1])]
         if failing:
             kind = "new " if comparison is not None else ""
-            found.append(f"{_count(len(failing), f'{kind}finding')} of severity {asked[-1]} or worse")
+            worse = "" if asked[-1] is Severity.ERROR else " or worse"
+            found.append(f"{_count(len(failing), f'{kind}finding')} of severity {asked[-1]}{worse}")
     if comparison is not None:
         if "new" in fail_on and comparison.new:
             found.append(f"{_count(len(comparison.new), 'finding')} that the baseline does not know")

@@ -20,7 +20,7 @@ from .config import Config, ConfigError, load
 from .figures import rule_hash
 from .history import append, read
 from .housekeeping import HOUSEKEEPING, STALE, stale_entries
-from .outcome import Outcome, failures, mark, parse_fail_on
+from .outcome import Outcome, failures, importance, mark, parse_fail_on
 from .rule import Finding
 from .walk import find, find_root
 
@@ -180,7 +180,7 @@ def judged(request: Request, place: Target, report: Report, known: Baseline | No
     min_score = config.min_score if request.min_score is None else request.min_score
     return Outcome(
         report,
-        tuple(shown),
+        tuple(sorted(shown, key=importance)),
         comparison,
         failures(report, judged_on, comparison, parse_fail_on(request.fail_on or "error"), min_score),
         request.most,

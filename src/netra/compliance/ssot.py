@@ -22,7 +22,7 @@ app = typer.Typer(
 baseline = typer.Typer(help="Findings that are known and wait.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(baseline, name="baseline")
 
-Root = Annotated[Path | None, typer.Argument(metavar="[ROOT]", help="The code base. Default: this directory's.")]
+Root = Annotated[Path | None, typer.Argument(metavar="ROOT", help="The code base. Default: this directory's.")]
 File = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="Default: as configured.")]
 
 
@@ -111,7 +111,7 @@ def who(
 @app.command("explain")
 @guarded
 def explain(
-    rule: Annotated[str, typer.Argument(metavar="[RULE]", help="Its id or name. Default: list all.")] = "",
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name. Default: list all.")] = "",
 ) -> int:
     """Explain a rule: what it finds, why that matters, and how to mend it."""
     from .explain import all_rules

@@ -17,7 +17,7 @@ from netra.compliance.baseline import compare, made_of
 from netra.compliance.check import Report
 from netra.compliance.outcome import Outcome
 from netra.compliance.report import FORMATS, renderer
-from netra.compliance.report.text import as_text, clean
+from netra.compliance.report.text import as_text, block, clean
 from netra.compliance.rule import Edit, Finding, Fix, Place, Severity
 from support.checking import TWINS
 from support.code_base import check
@@ -157,3 +157,27 @@ def test_markdown_shows_messages_as_they_are(tmp_path: Path) -> None:
     assert "&lt;c&gt; &amp; %d `e` | f: g, h" in html
     assert "<h2>One source of truth: " in html
     assert html.count("<table>") == 2
+
+
+def test_text_names_each_place_of_a_finding_once(tmp_path: Path) -> None:
+    shown = outcome(tmp_path)
+    twins = next(each for each in shown.shown if each.rule == "SSOT101")
+    text = block(twins, shown)
+    for place in (twins.place, *twins.related):
+        assert text.count(f"{place.path}:{place.line}") == 1
+
+
+def test_text_does_not_repeat_what_the_finding_above_said(tmp_path: Path) -> None:
+    long = [
+        Finding("SSOT702", Severity.WARNING, Place(f"shop/{name}.py", 1), f"`{name}` is long.", (name,), hint="Cut it.")
+        for name in "ab"
+    ]
+    report = replace(check(tmp_path, {"a.py": "x = 1\n"}), findings=tuple(long))
+    assert as_text(Outcome(report, report.findings)).startswith(
+        "shop/a.py:1: warning SSOT702 function-too-long\n  `a` is long.\n  fix: Cut it.\n"
+        "shop/b.py:1: warning SSOT702 function-too-long\n  `b` is long.\n\n"
+    )
+
+
+def test_a_path_in_a_github_command_holds_no_control_character(tmp_path: Path) -> None:
+    assert "\x1b" not in renderer("github")(outcome(tmp_path, nasty()))

@@ -20,7 +20,7 @@ def as_github(outcome: Outcome) -> str:
         message = "\n".join(clean(each) for each in (finding.message, also, *finding.details, finding.hint) if each)
         title = f"{finding.rule} {names.get(finding.rule, '')}".strip()
         lines.append(
-            f"::{_LEVELS[finding.severity]} file={_value(_path(outcome.path(finding.place.path)))}"
+            f"::{_LEVELS[finding.severity]} file={_value(clean(outcome.path(finding.place.path)))}"
             f",line={max(1, finding.place.line)},title={_value(title)}::{_data(message)}\n"
         )
     if left := len(outcome.shown) - len(outcome.printed):
@@ -35,7 +35,3 @@ def _data(text: str) -> str:
 
 def _value(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _path(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()

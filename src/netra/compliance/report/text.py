@@ -20,33 +20,51 @@ _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33", Severity.INFO: "36"}
 def as_text(outcome: Outcome, *, colour: bool = False) -> str:
     """The whole output, with a line feed at the end."""
     paint = _Paint(colour)
-    blocks = [block(each, outcome, paint) for each in outcome.printed]
-    left = outcome.shown[len(blocks) :]
+    parts: list[str] = []
+    before: Finding | None = None
+    for each in outcome.printed:
+        if before is not None and not _continues(each, before):
+            parts.append("\n")
+        parts.append(block(each, outcome, paint, before))
+        before = each
+    left = outcome.shown[len(outcome.printed) :]
     if left:
         counts = ", ".join(f"{number} {rule}" for rule, number in sorted(Counter(each.rule for each in left).items()))
-        blocks.append(f"{len(left)} more not printed (--max {outcome.most}): {counts}\n")
-    text = "\n".join(blocks)
-    return f"{text}{chr(10) if text else ''}{summary(outcome, paint)}"
+        parts.append(f"\n{len(left)} more not printed (--max {outcome.most}): {counts}\n")
+    return f"{''.join(parts)}{chr(10) if parts else ''}{summary(outcome, paint)}"
 
 
-def block(finding: Finding, outcome: Outcome, paint: _Paint | None = None) -> str:
-    """One finding: where, what, where else, the differences, and the way to mend it."""
+def _continues(finding: Finding, before: Finding) -> bool:
+    """Whether a finding says of another place what the one before said: then neither is a block of its own."""
+    return finding.rule == before.rule and not any((*each.related, *each.details) for each in (finding, before))
+
+
+def block(finding: Finding, outcome: Outcome, paint: _Paint | None = None, before: Finding | None = None) -> str:
+    """One finding: where, what, where else, the differences, and the way to mend it.
+
+    Args:
+        before: the finding above it; what that one said already is not repeated.
+    """
     paint = paint or _Paint(False)
+    said = before if before is not None and _continues(finding, before) else None
     names = {rule.id: rule.name for rule in outcome.report.rules}
     head = f"{clean(outcome.path(finding.place.path))}:{finding.place.line}"
     kind = paint(f"{finding.severity.value} {finding.rule}", _COLOURS[finding.severity])
     new = paint(" new", "35") if outcome.is_new(finding) else ""
     lines = [f"{paint(head, '1')}: {kind} {names.get(finding.rule, '')}{new}"]
-    lines.append(f"  {clean(finding.message)}")
+    if said is None or said.message != finding.message:
+        lines.append(f"  {clean(finding.message)}")
+    if finding.place.note:
+        lines.append(f"    here{paint(f'  {clean(finding.place.note)}', '2')}")
     for place in finding.related[:RELATED]:
         note = f"  {clean(place.note)}" if place.note else ""
         lines.append(f"    {clean(outcome.path(place.path))}:{place.line}{paint(note, '2')}")
     if len(finding.related) > RELATED:
         lines.append(f"    and {len(finding.related) - RELATED} more places (--format json has them all)")
     lines += [f"    {clean(each)}" for each in finding.details]
-    if finding.hint:
+    if finding.hint and (said is None or said.hint != finding.hint):
         lines.append(f"  {paint('fix:', '32')} {clean(finding.hint)}")
-    if finding.fix is not None:
+    if finding.fix is not None and (said is None or said.fix is None or said.fix.title != finding.fix.title):
         flags = "--fix" if finding.fix.safe else "--fix --unsafe"
         lines.append(f"  {paint(flags, '32')}: {clean(finding.fix.title)}")
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netra.compliance.config import Config
 from netra.compliance.contracts import Depends, ForbiddenImports, Independent, Layers
-from netra.compliance.graph import Graph, Link, arrows, below, exactly, graph
+from netra.compliance.graph import Graph, Link, below, exactly, graph, places
 from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -221,18 +221,18 @@ def _ignored(pairs: Sequence[tuple[str, str]]) -> Callable[[Link], bool]:
 
 def _finding(rule: str, contract: str, chain: tuple[Link, ...], why: str) -> Finding:
     first, last = chain[0], chain[-1]
+    place, *others = places(chain)
     through = f" through {len(chain) - 1} other{'s' if len(chain) > 2 else ''}" if len(chain) > 1 else ""
     deferred = any(link.deferred for link in chain)
     where = " inside a function" if deferred and len(chain) == 1 else ", inside functions" if deferred else ""
     return Finding(
         rule,
         Severity.WARNING if deferred else Severity.ERROR,
-        Place(first.importer.path, first.line),
+        place,
         f"`{first.importer.module}` imports `{last.name}`{through}{where}: {why} (contract {contract!r}).",
         (contract, first.importer.module, last.name),
-        related=tuple(Place(link.importer.path, link.line, f"imports {link.name}") for link in chain[1:]),
+        related=tuple(others),
         paths=(first.importer.path,),
-        details=tuple(arrows(chain)) if len(chain) > 1 else (),
         hint="Move what is needed to where both may import it, or hand it over as an argument.",
     )
 

@@ -195,7 +195,7 @@ def _crash(index: _Index, every: list[_Broken]) -> Finding:
         near = difflib.get_close_matches(row.name, list(broken.module.names), 1, 0.75)
         if near:
             hint = hint or f"Did you mean {near[0]}?"
-        related.insert(0, Place(broken.module.path, 1, "is imported from"))
+        related.insert(0, Place(broken.module.path, 1, "where it is looked for"))
     only_typed = bool(row.how & How.TYPE_CHECKING)
     if only_typed:
         message += " (for type checkers only)"

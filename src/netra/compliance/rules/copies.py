@@ -114,12 +114,11 @@ def copied_files(project: Project, config: Config) -> Iterable[Finding]:
             "SSOT113",
             Severity.WARNING,
             Place(rest[0].path, 1, "copy"),
-            f"{len(group)} files are copies of each other.",
+            f"{len(group)} files of {first.facts.lines:,} lines are copies of each other.",
             tuple(sorted(file.path for file in group)),
             related=(Place(first.path, 1, "canonical"), *(Place(file.path, 1, "copy") for file in rest[1:])),
             paths=tuple(file.path for file in group),
             canonical=first.path,
-            details=tuple(f"{file.path}: {file.facts.lines} lines" for file in (first, *rest)),
             hint=f"Import {first.module} instead, and delete the others; `exclude` leaves out copies that must stay.",
         )
 
@@ -222,7 +221,6 @@ def _finding(rule: str, severity: Severity, rows: list[_Row], message: str, hint
         related=(first, *rest),
         paths=tuple(dict.fromkeys(file.path for file, _ in rows)),
         canonical=first.path,
-        details=tuple(f"{place.path}:{place.line} {place.note}" for place in (first, second, *rest)),
         hint=hint,
     )
 

@@ -24,12 +24,21 @@ def _unparsable(project: Project, config: Config) -> Iterable[Finding]:
             "SSOT901",
             Severity.WARNING,
             Place(file.path, first.line),
-            f"{'Only a part of this file' if seen else 'Nothing of this file'} could be read: {first.message}.",
+            f"{'Only a part' if seen else 'Nothing'} of this file could be read: {first.message.rstrip('.?!')}.",
             (file.module,),
             details=tuple(f"line {each.line}: {each.message}" for each in troubles[1:MOST_TROUBLES]),
-            hint="What stands in the rest is not checked. Mend the file, exclude it, or check with a newer Python than"
-            f" {sys.version_info.major}.{sys.version_info.minor} if it is written for one.",
+            hint=_hint(first.message),
         )
+
+
+def _hint(message: str) -> str:
+    if message.startswith("Missing parentheses in call to"):
+        return "What stands in the rest is not checked. It looks like Python 2: mend the file, or exclude it."
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (
+        "What stands in the rest is not checked. Mend the file, exclude it, or check with a newer Python than"
+        f" {here} if it is written for one."
+    )
 
 
 def _is_meant(file: File) -> bool:

@@ -7,7 +7,7 @@ Names are those that modules give by assignment (`Session = DatabaseSession`), w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netra.compliance.config import Config
@@ -103,14 +103,8 @@ def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:
             Place(symbol.file.path, symbol.class_.line, symbol.class_.name),
         ),
         paths=(*dict.fromkeys(each.file.path for each in found),),
-        details=tuple(_lines(found)),
         hint=f"Use {symbol.class_.name} everywhere, or rename the class to the name that is meant.",
     )
-
-
-def _lines(found: list[_Alias]) -> Iterator[str]:
-    for each in found:
-        yield f"{each.file.path}:{each.line} {each.name}"
 
 
 RULE = Rule(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netra.compliance.config import Config
-from netra.compliance.graph import Cycle, arrows, graph
+from netra.compliance.graph import Cycle, graph, places
 from netra.compliance.project import Project
-from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.rule import Finding, Rule, Severity
 
 _MOST_NAMED = 12
 """Members that are named in a detail."""
@@ -24,6 +24,7 @@ def _find(project: Project, config: Config) -> Iterator[Finding]:
 
 def _finding(cycle: Cycle) -> Finding:
     links = cycle.example
+    first, *others = places(links)
     round_ = " → ".join([*(link.importer.module for link in links), links[0].importer.module])
     count = len(cycle.members)
     if count == len(links):
@@ -37,12 +38,12 @@ def _finding(cycle: Cycle) -> Finding:
     return Finding(
         "SSOT504",
         Severity.ERROR,
-        Place(links[0].importer.path, links[0].line),
+        first,
         message,
         tuple(sorted(link.importer.module for link in links)),
-        related=tuple(Place(link.importer.path, link.line, f"imports {link.name}") for link in links[1:]),
+        related=tuple(others),
         paths=tuple(file.path for file in cycle.members),
-        details=(*arrows(links), *named),
+        details=named,
         hint="Move what both sides need into a module below them; which of them is imported first decides what works.",
     )
 

@@ -93,7 +93,7 @@ def shims(project: Project, config: Config) -> Iterable[Finding]:
             yield Finding(
                 "SSOT132",
                 Severity.INFO,
-                Place(file.path, 1, "a shim"),
+                Place(file.path, 1),
                 f"{file.module} only passes on names of other modules;"
                 f" {count or 'no'} {'module imports' if count == 1 else 'modules import'} it.",
                 (file.module,),

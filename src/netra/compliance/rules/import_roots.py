@@ -103,7 +103,7 @@ def _shadows(project: Project, config: Config) -> Iterable[Finding]:
             yield Finding(
                 "SSOT206",
                 Severity.WARNING,
-                Place(own[0].path, 1, top),
+                Place(own[0].path, 1),
                 f"{own[0].path} has the name of {whose} that is imported: the path decides which one `{top}` is",
                 (top, root),
                 tuple(Place(file.path, line, f"imports {top}") for file, line in beside[:_MOST_PLACES]),

@@ -54,7 +54,7 @@ def _finding(file: File, rows: list[Import], top: str, absolute: int, total: int
     return Finding(
         "SSOT204",
         Severity.WARNING,
-        Place(file.path, lines[0], number),
+        Place(file.path, lines[0]),
         f"{number}, where {absolute} of {total} imports of {top}'s own modules are absolute",
         (file.module,),
         tuple(Place(file.path, line, "relative import") for line in lines[1:]),

@@ -61,15 +61,16 @@ def _of(rule: str, project: Project, config: Config) -> Iterator[Finding]:
 
 def _finding(family: Family, rule: str, severity: Severity) -> Finding:
     canonical, first = family.canonical, family.twins[1]
+    role = "canonical as configured, " if family.configured else "canonical candidate, "
     paths = tuple(each.file.path for each in family.twins)
     return Finding(
         rule,
         severity,
-        Place(first.file.path, first.row.line, "reported here"),
+        Place(first.file.path, first.row.line, _used(first)),
         _message(family, rule),
         (family.name, *sorted(each.symbol.qualified for each in family.twins)),
         related=tuple(
-            Place(each.file.path, each.row.line, "canonical" if each is canonical else "twin")
+            Place(each.file.path, each.row.line, f"{role}{_used(each)}" if each is canonical else _used(each))
             for each in family.twins
             if each is not first
         ),
@@ -108,17 +109,22 @@ def _hint(family: Family, rule: str) -> str:
 
 
 def _details(family: Family) -> Iterator[str]:
-    for twin in family.twins:
-        role = ""
-        if twin is family.canonical:
-            role = " (canonical: configured)" if family.configured else " (canonical candidate)"
-        yield f"{twin.file.path}:{twin.row.line} {twin.symbol.qualified}{role}: {_used(twin)}"
     if not family.identical:
-        yield from table([own(each.row) for each in family.twins], [each.file.path for each in family.twins])
+        yield from table([own(each.row) for each in family.twins], _titles([each.file.path for each in family.twins]))
         if len({tuple(each.row.bases) for each in family.twins}) > 1:
             yield f"bases: {' | '.join(', '.join(each.row.bases) or 'none' for each in family.twins)}"
     for each in family.homonyms:
         yield f"also of this name, with nothing in common: {each.file.path}:{each.row.line}"
+
+
+def _titles(paths: list[str]) -> list[str]:
+    """Paths without the directories that all of them begin with: a table has to fit a screen."""
+    shared = 0
+    for parts in zip(*(path.split("/")[:-1] for path in paths), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared += 1
+    return ["/".join(path.split("/")[shared:]) for path in paths]
 
 
 def _used(twin: Twin) -> str:

@@ -46,14 +46,13 @@ def test_the_definition_most_files_use_is_the_canonical_candidate_and_loses_noth
     finding = one(check(tmp_path, TWINS, ONLY), "SSOT101")
     assert finding.canonical == "app/database.py"
     assert finding.involved == ("app/system.py",)
-    assert finding.details[0].startswith("app/database.py:1 app.database.SessionMetrics (canonical candidate)")
-    assert "used by 2 files (app/pool.py, app/report.py)" in finding.details[0]
-    assert "used by 1 file (app/watch.py)" in finding.details[1]
+    assert finding.related[0].note == "canonical candidate, used by 2 files (app/pool.py, app/report.py)"
+    assert finding.place.note == "used by 1 file (app/watch.py)"
 
 
 def test_members_stand_side_by_side(tmp_path: Path) -> None:
     rows = [line.split() for line in one(check(tmp_path, TWINS, ONLY), "SSOT101").details]
-    assert ["member", "app/database.py", "app/system.py"] in rows
+    assert ["member", "database.py", "system.py"] in rows
     assert ["error_count", "instance", "-"] in rows
     assert ["errors", "-", "instance"] in rows
 
@@ -62,7 +61,7 @@ def test_the_configuration_says_which_is_canonical(tmp_path: Path) -> None:
     config = {**ONLY, "canonical": [{"name": "SessionMetrics", "path": "app.system"}]}
     finding = one(check(tmp_path, TWINS, config), "SSOT101")
     assert finding.canonical == "app/system.py"
-    assert "(canonical: configured)" in finding.details[0]
+    assert finding.related[0].note.startswith("canonical as configured, ")
 
 
 def test_a_name_that_may_be_defined_twice_is_left_alone(tmp_path: Path) -> None:
@@ -249,9 +248,9 @@ def test_the_two_session_metrics_are_one_finding_with_their_members_importers_an
     finding = one(check(tmp_path, files, ONLY), "SSOT101")
     assert finding.severity is Severity.ERROR
     assert finding.canonical == "app/a.py"
-    assert finding.details[0].endswith("(canonical candidate): used by 2 files (app/one.py, app/two.py)")
-    assert finding.details[1].endswith("used by 1 file (app/three.py)")
-    members = {line.split()[0] for line in finding.details[3:] if "field" in line}
+    assert finding.related[0].note == "canonical candidate, used by 2 files (app/one.py, app/two.py)"
+    assert finding.place.note == "used by 1 file (app/three.py)"
+    members = {line.split()[0] for line in finding.details[1:] if "field" in line}
     assert members == {
         "error_count", "errors", "last_activity", "last_activity_at", "operations_count", "query_count",
     }  # fmt: skip

@@ -35,7 +35,10 @@ def test_a_chain_through_a_module_of_no_layer_is_shown_once_and_shortest(tmp_pat
     }
     found = one(check(tmp_path, files, LAYERS), "SSOT501")
     assert "through 1 other" in found.message
-    assert [line.partition("  ")[0] for line in found.details] == ["shop.store → shop.glue", "shop.glue → shop.web"]
+    assert [(each.path, each.note) for each in (found.place, *found.related)] == [
+        ("shop/store.py", "imports shop.glue"),
+        ("shop/glue.py", "imports shop.web"),
+    ]
 
 
 def test_an_import_inside_a_function_is_a_warning(tmp_path: Path) -> None:
