@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from .walk import Tree, find
 
 if TYPE_CHECKING:
     from .figures import Figures
+    from .session import Session
 
 _TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
 _SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
@@ -94,8 +96,13 @@ def judge(
     *,
     seconds: dict[str, float] | None = None,
     progress: Progress = lambda what, done, of: None,
+    session: Session | None = None,
 ) -> Report:
-    """Join the facts of a tree's files and ask the rules. What it is given decides what it says, nothing else."""
+    """Join the facts of a tree's files and ask the rules. What it is given decides what it says, nothing else.
+
+    Args:
+        session: remembers what was found out, so that the next time only what changed is looked at.
+    """
     seconds = {} if seconds is None else seconds
     started = time.perf_counter()
 
@@ -105,20 +112,22 @@ def judge(
         seconds[phase] = now - started
         started = now
 
-    project = Project(sorted(read, key=itemgetter(0)), tree.others, config.source_roots)
-    project.declared = declared(tree.root)
-    for file in project.files:
-        file.scope = scope_of(file, config)
-        file.service = service_of(file, config)
+    ordered = sorted(read, key=itemgetter(0))
+    names = declared(tree.root)
+
+    def join() -> Project:
+        project = placed(Project(ordered, tree.others, config.source_roots, session), config)
+        project.declared = names
+        return project
+
+    project = join() if session is None else session.project(ordered, (tree.others, names, config), join)
     lap("join")
     found: list[Finding] = []
     for number, rule in enumerate(rules):
         progress("apply rules", number, len(rules))
         began = time.perf_counter()
         severity = config.severity.get(rule.id) or config.severity.get(rule.name)
-        for finding in rule.find(project, config):
-            if finding.fix is None:
-                finding = replace(finding, fix=proposed(project, config, finding))
+        for finding in project.once(_finder(rule), config):
             found.append(replace(finding, severity=Severity(severity)) if severity else finding)
         seconds[f"rule {rule.id}"] = time.perf_counter() - began
     lap("apply rules")
@@ -140,6 +149,19 @@ def judge(
         tree.unreadable,
         seconds,
     )
+
+
+@cache
+def _finder(rule: Rule) -> Callable[[Project, Config], list[Finding]]:
+    """What a rule finds, and how it may be mended."""
+
+    def find(project: Project, config: Config) -> list[Finding]:
+        return [
+            finding if finding.fix is not None else replace(finding, fix=proposed(project, config, finding))
+            for finding in rule.find(project, config)
+        ]
+
+    return find
 
 
 def placed(project: Project, config: Config) -> Project:

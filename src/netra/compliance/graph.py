@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from weakref import WeakKeyDictionary
 
 from .facts import How, Import
 from .project import File, Project
@@ -150,22 +149,15 @@ class Cycle:
 
 def graph(project: Project) -> Graph:
     """The graph of a project, built once."""
-    known = _graphs.get(project)
-    if known is None:
-        known = _graphs[project] = _build(project)
-    return known
-
-
-_graphs: WeakKeyDictionary[Project, Graph] = WeakKeyDictionary()
+    return project.once(_build)
 
 
 def _build(project: Project) -> Graph:
-    files = tuple(sorted(project.files, key=lambda file: (file.module, file.path)))
-    links = {file: found for file in files if (found := tuple(_links(project, file)))}
-    return Graph(files, links)
+    found = sorted(project.by_file(_links), key=lambda each: (each[0].module, each[0].path))
+    return Graph(tuple(file for file, _ in found), {file: links for file, links in found if links})
 
 
-def _links(project: Project, file: File) -> Iterator[Link]:
+def _links(project: Project, file: File) -> tuple[Link, ...]:
     best: dict[File | str, Link] = {}
     for row in file.facts.imports:
         target = _target(project, file, row)
@@ -176,7 +168,7 @@ def _links(project: Project, file: File) -> Iterator[Link]:
         known = best.get(target)
         if known is None or _delay(link) < _delay(known):
             best[target] = link
-    yield from best.values()
+    return tuple(best.values())
 
 
 def _delay(link: Link) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from .facts import MODULE
 from .project import File, Project, Symbol
@@ -36,15 +36,9 @@ class ClassUse:
         return self.file.is_package and not facts.classes and not facts.functions
 
 
-_known: WeakKeyDictionary[Project, dict[ClassKey, list[ClassUse]]] = WeakKeyDictionary()
-
-
 def uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
     """Every import of every class; found once and kept as long as the project is."""
-    known = _known.get(project)
-    if known is None:
-        known = _known[project] = _uses(project)
-    return known
+    return project.once(_uses)
 
 
 def _uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
@@ -96,9 +90,16 @@ def paths(uses_: list[ClassUse]) -> dict[str, list[ClassUse]]:
     return dict(sorted(found.items(), key=lambda each: (-len(each[1]), each[0])))
 
 
+def _classes(file: File) -> Iterator[tuple[str, int]]:
+    return ((row.name, index) for index, row in enumerate(file.facts.classes))
+
+
 def classes_named(project: Project, name: str) -> list[Symbol]:
     """The definitions of a class by name, those at the top of a module first."""
-    found = [symbol for symbol in project.classes() if symbol.class_.name == name]
+    found = [
+        Symbol("class", file, index, how=file.facts.classes[index].how, line=file.facts.classes[index].line)
+        for file, index in project.table(_classes).get(name)
+    ]
     return sorted(
         found, key=lambda each: (each.class_.function != MODULE or each.class_.outer != MODULE, each.qualified)
     )

@@ -6,18 +6,23 @@ Rules ask here and see nothing else. Every question has the answer "not known", 
 from __future__ import annotations
 
 import builtins
+import copy
 import sys
 from collections import defaultdict
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 from .config import ScopeName
 from .facts import MODULE, Class, FileFacts, Function, How, Import
+from .memory import Memory, Table
 
 _Default = TypeVar("_Default")
+_Value = TypeVar("_Value")
+_Arguments = ParamSpec("_Arguments")
 
+_NO_CIRCLE: Final = sys.maxsize
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
 
@@ -128,12 +133,20 @@ class Project:
         files: path and facts of each.
         others: importable files that are not Python source (see `walk.Tree`).
         source_roots: directories where module names begin; found out when empty.
+        memory: of what is found out; that of one check when omitted.
     """
 
     def __init__(
-        self, files: Iterable[tuple[str, FileFacts]], others: Iterable[str] = (), source_roots: Sequence[str] = ()
+        self,
+        files: Iterable[tuple[str, FileFacts]],
+        others: Iterable[str] = (),
+        source_roots: Sequence[str] = (),
+        memory: Memory | None = None,
     ) -> None:
         found = list(files)
+        self._memory = Memory() if memory is None else memory
+        self._forgotten: list[dict[Any, Any]] = []
+        self._companions: dict[Any, Any] = {}
         self._packages = {path.rpartition("/")[0] for path, _ in found if path.rpartition("/")[2] == "__init__.py"}
         self._source_roots = tuple(root.strip("/") for root in source_roots)
         self.files: list[File] = [self._file(path, facts) for path, facts in found]
@@ -142,7 +155,8 @@ class Project:
         self._directories: dict[str, list[str]] = defaultdict(list)
         for file in self.files:
             self._by_tail[file.module.rpartition(".")[2]].append(file)
-        for directory in {file.directory for file in self.files}:
+        self._with_files = {file.directory for file in self.files}
+        for directory in self._with_files:
             while directory:
                 name = directory.rpartition("/")[2]
                 if directory in self._directories[name]:
@@ -150,14 +164,74 @@ class Project:
                 self._directories[name].append(directory)
                 directory = directory.rpartition("/")[0]
         self._other_stems = {_stem(path).removesuffix("/__init__") for path in others}
+        self._other_tails: dict[str, list[str]] = defaultdict(list)
+        for stem in self._other_stems:
+            self._other_tails[stem.rpartition("/")[2]].append(f"/{stem}")
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
         self._named: dict[str, list[File]] = {}
         """Files by the dotted names that lead to them, as far as those were asked for."""
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
+        self._open: dict[tuple[str, int], int] = {}
+        """Classes whose ancestry is being looked up, and how deep."""
+        self._circle = _NO_CIRCLE
+        self.forgets(self._ancestry)
         for file in self.files:
             file.names = Names(file)
+
+    # What is found out, and kept
+
+    def once(
+        self,
+        make: Callable[Concatenate[Project, _Arguments], _Value],
+        *arguments: _Arguments.args,
+        **keywords: _Arguments.kwargs,
+    ) -> _Value:
+        """What a function of a module makes of the project: made when first asked for, and kept while it holds."""
+        assert not keywords
+        made: _Value = self._memory.once(self, make, arguments)
+        return made
+
+    def by_file(
+        self,
+        look: Callable[Concatenate[Project, File, _Arguments], _Value],
+        *arguments: _Arguments.args,
+        **keywords: _Arguments.kwargs,
+    ) -> Iterator[tuple[File, _Value]]:
+        """What a function of a module makes of each file, one after the other. It may read other files, but asks for
+        nothing that is made of all; its value can be compared, and is not changed."""
+        assert not keywords
+        return self._memory.by_file(self, look, arguments)
+
+    def table(self, rows: Callable[[File], Iterable[tuple[str, _Value]]]) -> Table[_Value]:
+        """Rows of all files by name, as far as a file alone says them."""
+        return self._memory.table(self, rows)
+
+    def companion(self, kind: Callable[[Project], _Value]) -> _Value:
+        """The one object of a kind that answers further questions about the project."""
+        known: _Value | None = self._companions.get(kind)
+        if known is None:
+            known = self._companions[kind] = kind(self)
+        return known
+
+    def forgets(self, remembered: dict[Any, Any]) -> None:
+        """Empty a dict whenever nothing may be known that was not read; see `session`."""
+        self._forgotten.append(remembered)
+
+    def forget(self) -> None:
+        """Know nothing that was read in files."""
+        for each in self._forgotten:
+            each.clear()
+
+    def renewed(self) -> Project:
+        """The same files, of which some have other facts."""
+        other = copy.copy(self)
+        other._forgotten = []
+        other._companions = {}
+        other._ancestry = {}
+        other.forgets(other._ancestry)
+        return other
 
     def _file(self, path: str, facts: FileFacts) -> File:
         parts = path[:-3].split("/")
@@ -178,7 +252,7 @@ class Project:
                     root = above.rpartition("/")[0]
                 above = above.rpartition("/")[0]
         begin = len(root.split("/")) if root else 0
-        return File(path, facts, root, ".".join(parts[begin:]) or parts[-1], is_package)
+        return self._memory.file(path, facts, root, ".".join(parts[begin:]) or parts[-1], is_package)
 
     # Modules
 
@@ -239,7 +313,7 @@ class Project:
             return Symbol("module", _nearest(importer, candidates))
         if parts[0] not in self.tops:
             return Symbol("external", name=module)
-        if any(f"/{stem}".endswith(tail) for stem in self._other_stems):
+        if any(stem.endswith(tail) for stem in self._other_tails.get(parts[-1], ())):
             return Symbol("external", name=module)
         if any(f"/{directory}".endswith(tail) for directory in self._directories.get(parts[-1], ())):
             return Symbol("module", None, name=module)
@@ -256,7 +330,7 @@ class Project:
         """Whether a folder without `__init__.py`, by its dotted name, has modules of ours in it, not only below it."""
         tail = "/" + folder.replace(".", "/")
         found = [each for each in self._directories.get(folder.rpartition(".")[2], ()) if f"/{each}".endswith(tail)]
-        return any(file.directory in found for file in self.files) if found else False
+        return any(each in self._with_files for each in found)
 
     def _visible(self, importer: File, file: File, length: int) -> bool:
         """A module that is in no package is seen from its own directory only, unless a directory name leads to it."""
@@ -299,12 +373,8 @@ class Project:
     def _bound(self, file: File, name: str, function: int) -> Symbol | None:
         """A name as seen from a function: imports made in it or around it come first."""
         while function != MODULE:
-            for index, row in enumerate(file.facts.imports):
-                if row.function == function and row.bound == name:
-                    return Symbol("import", file, index, how=row.how, line=row.line)
-            for index, class_ in enumerate(file.facts.classes):
-                if class_.function == function and class_.name == name and class_.outer == MODULE:
-                    return Symbol("class", file, index, how=class_.how, line=class_.line)
+            if (symbol := file.names.local(function, name)) is not None:
+                return symbol
             function = file.facts.functions[function].outer
         return self._top(file, name)
 
@@ -367,7 +437,7 @@ class Project:
         if symbol.kind == "module" and symbol.file is not None and hops > 0:
             inner = self.member(symbol.file, head, hops - 1)
         elif symbol.kind == "module" and symbol.file is None:
-            candidates = [file for file in self.files if file.module == f"{symbol.name}.{head}"]
+            candidates = [file for file in self._by_tail.get(head, ()) if file.module == f"{symbol.name}.{head}"]
             inner = Reached(Symbol("module", candidates[0])) if len(candidates) == 1 else Reached(UNKNOWN)
         elif symbol.kind == "class" and symbol.file is not None:
             nested = [
@@ -419,9 +489,22 @@ class Project:
         assert symbol.file is not None
         key = (symbol.file.path, symbol.index)
         known = self._ancestry.get(key)
-        if known is None:
-            self._ancestry[key] = Ancestry((symbol,), False)  # a circle ends here
-            known = self._ancestry[key] = self._look_up(symbol)
+        if known is not None:
+            return known
+        if key in self._open:
+            self._circle = min(self._circle, self._open[key])
+            return Ancestry((symbol,), False)  # a circle ends here
+        depth = self._open[key] = len(self._open)
+        around, self._circle = self._circle, _NO_CIRCLE
+        try:
+            known = self._look_up(symbol)
+            # What was cut short by a class further out looks otherwise from its own side.
+            if self._circle >= depth:
+                self._ancestry[key] = known
+                self._circle = _NO_CIRCLE
+        finally:
+            del self._open[key]
+            self._circle = min(around, self._circle)
         return known
 
     def _look_up(self, symbol: Symbol) -> Ancestry:
@@ -472,10 +555,11 @@ class Names(Mapping[str, list[Symbol]]):
     There are millions in a large tree, most of which nobody asks for: until then each is one number.
     """
 
-    __slots__ = ("_bound", "_file")
+    __slots__ = ("_bound", "_file", "_local")
 
     def __init__(self, file: File) -> None:
         self._file = file
+        self._local: dict[tuple[int, str], Symbol] | None = None
         bound: dict[str, int | tuple[int, ...] | list[Symbol]] = {}
         self._bound = bound
         facts = file.facts
@@ -529,6 +613,22 @@ class Names(Mapping[str, list[Symbol]]):
         return {
             name: found if type(found) is list else self._symbols(found) for name, found in self._bound.items()
         }.items()
+
+    def local(self, function: int, name: str) -> Symbol | None:
+        """What a function itself binds by an import or a class statement: the first import, else the first class."""
+        if self._local is None:
+            found: dict[tuple[int, str], Symbol] = {}
+            facts = self._file.facts
+            for index, row in enumerate(facts.imports):
+                if row.function != MODULE and (row.function, row.bound) not in found:
+                    symbol = Symbol("import", self._file, index, how=row.how, line=row.line)
+                    found[row.function, row.bound] = symbol
+            for index, class_ in enumerate(facts.classes):
+                if class_.function != MODULE and class_.outer == MODULE:
+                    symbol = Symbol("class", self._file, index, how=class_.how, line=class_.line)
+                    found.setdefault((class_.function, class_.name), symbol)
+            self._local = found
+        return self._local.get((function, name))
 
     def _symbols(self, found: Any) -> list[Symbol]:
         return [

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Iterator
 
 from .config import Config
 from .facts import Import
@@ -131,8 +130,8 @@ def _factories(project: Project, config: Config, finding: Finding) -> list[Symbo
         for name in entry.factories
     }
     if names:
-        known = _functions(project)
-        return [each for name in sorted(names) for each in known.get(name, ())]
+        known = project.table(_functions)
+        return [Symbol("function", file, index) for name in sorted(names) for file, index in known.get(name)]
     found = []
     for place in finding.related:
         file = project.by_path.get(place.path)
@@ -142,19 +141,12 @@ def _factories(project: Project, config: Config, finding: Finding) -> list[Symbo
     return found
 
 
-_known: WeakKeyDictionary[Project, dict[str, list[Symbol]]] = WeakKeyDictionary()
-
-
-def _functions(project: Project) -> dict[str, list[Symbol]]:
-    """The functions of modules by their name and their dotted name; found once."""
-    known = _known.get(project)
-    if known is None:
-        known = _known[project] = {}
-        for each in project.functions():
-            if "." not in each.function.qualname:
-                known.setdefault(each.qualified, []).append(each)
-                known.setdefault(each.function.name, []).append(each)
-    return known
+def _functions(file: File) -> Iterator[tuple[str, int]]:
+    """The functions of a module by their name and their dotted name."""
+    for index, row in enumerate(file.facts.functions):
+        if "." not in row.qualname:
+            yield row.name, index
+            yield f"{file.module}.{row.qualname}", index
 
 
 def _class_at(project: Project, place: Place) -> Symbol | None:

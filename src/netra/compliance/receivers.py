@@ -6,9 +6,8 @@ attributes ask `Receivers`; it answers None wherever more than one class, or an 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from .facts import MODULE, Function, Member, Read
 from .project import File, Project, Symbol
@@ -52,9 +51,12 @@ class Receivers:
         """Of that file alone: who asks goes from file to file."""
         self._has: dict[tuple[str, int, str], bool | None] = {}
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
-        self._given: set[str] | None = None
-        self._children: dict[str, list[Symbol]] | None = None
+        self._given = project.table(given)
+        self._children = project.table(_children)
         self._descendants: dict[tuple[str, int], list[Symbol]] = {}
+        for each in (self._has, self._methods, self._descendants):
+            project.forgets(each)
+        project.forgets(self._resolved)
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
@@ -63,7 +65,7 @@ class Receivers:
         key = (read.function, read.source, head)
         if file is not self._file:
             self._file = file
-            self._resolved = {}
+            self._resolved.clear()
         if key not in self._resolved:
             self._resolved[key] = self._of(file, read.function, kind, name, head)
         return self._resolved[key]
@@ -83,10 +85,8 @@ class Receivers:
 
     def _is_given(self, receiver: Receiver, attribute: str) -> bool:
         """Whether the attribute may be set from outside: in the file of the class, or, for `self`, by anyone."""
-        if self._given is None:
-            self._given = {name for file in self._project.files for name in file.facts.given}
         if receiver.own:
-            return attribute in self._given
+            return bool(self._given.get(attribute))
         above = self._project.ancestry(receiver.symbol).classes
         return any(each.file is not None and attribute in each.file.facts.given for each in above)
 
@@ -131,15 +131,13 @@ class Receivers:
         return known
 
     def _find_descendants(self, symbol: Symbol) -> list[Symbol]:
-        if self._children is None:
-            self._children = _children(self._project)
         found: dict[tuple[str, int], Symbol] = {}
         waiting = [symbol.class_.name]
         seen = set(waiting)
         while waiting:
-            for each in self._children.get(waiting.pop(), ()):
-                assert each.file is not None
-                found[each.file.path, each.index] = each
+            for file, index in self._children.get(waiting.pop()):
+                each = Symbol("class", file, index)
+                found[file.path, index] = each
                 if each.class_.name not in seen:
                     seen.add(each.class_.name)
                     waiting.append(each.class_.name)
@@ -329,15 +327,9 @@ class Receivers:
         return not above.complete
 
 
-_KNOWN: WeakKeyDictionary[Project, Receivers] = WeakKeyDictionary()
-
-
 def receivers(project: Project) -> Receivers:
     """The one `Receivers` of a project."""
-    found = _KNOWN.get(project)
-    if found is None:
-        found = _KNOWN[project] = Receivers(project)
-    return found
+    return project.companion(Receivers)
 
 
 def _is_of_others(attribute: str) -> bool:
@@ -365,18 +357,20 @@ def _keeps(row: Function) -> bool:
     return all(each.rpartition(".")[2] in _KEEPING for each in row.decorators)
 
 
-def _children(project: Project) -> dict[str, list[Symbol]]:
+def given(file: File) -> Iterator[tuple[str, bool]]:
+    """What a file gives to something other than `self`."""
+    return ((name, True) for name in file.facts.given)
+
+
+def _children(file: File) -> Iterator[tuple[str, int]]:
     """Classes by the last names of their bases, with the names that imports and aliases give them undone."""
-    found: dict[str, list[Symbol]] = defaultdict(list)
-    for symbol in project.classes():
-        assert symbol.file is not None
-        for base in symbol.class_.bases:
+    facts = file.facts
+    for index, row in enumerate(facts.classes):
+        for base in row.bases:
             name = base.rpartition(".")[2]
-            found[name].append(symbol)
-            for bound in symbol.file.names.get(name, ()) if name == base else ():
-                if bound.kind == "import" and (taken := symbol.file.facts.imports[bound.index].name) != name:
-                    found[taken].append(symbol)
+            yield name, index
+            for bound in file.names.get(name, ()) if name == base else ():
+                if bound.kind == "import" and (taken := facts.imports[bound.index].name) != name:
+                    yield taken, index
                 elif bound.kind == "value":
-                    value = symbol.file.facts.assignments[bound.index].value
-                    found[value.rpartition(".")[2]].append(symbol)
-    return dict(found)
+                    yield facts.assignments[bound.index].value.rpartition(".")[2], index

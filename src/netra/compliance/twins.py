@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from itertools import combinations
-from weakref import WeakKeyDictionary
 
 from .config import Config
 from .facts import MODULE, Class, How, Import, Member
@@ -132,15 +131,9 @@ class Family:
         return min(_jaccard(own(self.canonical.row), own(each.row)) for each in self.twins[1:])
 
 
-_known: WeakKeyDictionary[Project, tuple[Config, list[Family]]] = WeakKeyDictionary()
-
-
 def families(project: Project, config: Config) -> list[Family]:
     """Every family of a project, by name; found once and kept as long as the project is."""
-    known = _known.get(project)
-    if known is None or known[0] != config:
-        known = _known[project] = (config, _find(project, config))
-    return known[1]
+    return project.once(_find, config)
 
 
 def own(row: Class) -> dict[str, Member]:

@@ -31,6 +31,7 @@ from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding
 from .running import Request, Target, judged, look, place_of, unhurried_gc
+from .session import Session
 from .walk import find
 
 CONFIGURATION = "pyproject.toml"
@@ -49,6 +50,7 @@ class Watched:
         self.report: Report = look(self.place)
         self._facts = {file.path: file.facts for file in self.report.project.files}
         self._rules = selected(self.place.config)
+        self._session = Session()
 
     def outcome(self) -> Outcome:
         """What is shown of the last check."""
@@ -78,7 +80,7 @@ class Watched:
         self._facts = {name: facts for name, facts in self._facts.items() if name in known}
         with unhurried_gc():
             facts = [(name, self._facts[name]) for name in tree.python]
-            self.report = judge(tree, facts, self.place.config, self._rules)
+            self.report = judge(tree, facts, self.place.config, self._rules, session=self._session)
         return True
 
 

@@ -8,14 +8,13 @@ in another module has the attribute, and SSOT301 otherwise.
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Read
+from netra.compliance.importers import classes_named
 from netra.compliance.project import File, Project, Symbol
-from netra.compliance.receivers import Receiver, Receivers, receivers
+from netra.compliance.receivers import Receiver, Receivers, given, receivers
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
 _OF_PROPERTIES = {"getter", "setter", "deleter"}
@@ -26,34 +25,27 @@ _MOST_NAMED = 8
 
 def _missing(project: Project) -> list[Finding]:
     """The findings of all three rules."""
-    found = _FOUND.get(project)
-    if found is None:
-        found = _FOUND[project] = list(_look(project))
-    return found
+    return project.once(_find)
 
 
-_FOUND: WeakKeyDictionary[Project, list[Finding]] = WeakKeyDictionary()
+def _find(project: Project) -> list[Finding]:
+    return [each for _, found in project.by_file(_look) for each in found]
 
 
-def _look(project: Project) -> Iterable[Finding]:
+def _look(project: Project, file: File) -> list[Finding]:
     known = receivers(project)
-    twins: dict[str, list[Symbol]] | None = None
-    given = {name for file in project.files for name in file.facts.given} | _OF_PROPERTIES
-    for file in project.files:
-        for read in file.facts.reads:
-            receiver = known.of(file, read)
-            if receiver is None or not known.lacks(file, receiver, read.attribute):
-                continue
-            if _may_be_mixed_in(known, receiver):
-                continue
-            if twins is None:
-                twins = defaultdict(list)
-                for each in project.classes():
-                    twins[each.class_.name].append(each)
-            found = _finding(project, known, file, read, receiver, twins)
-            # What no namesake has, but somebody gives to something, may be given to this.
-            if read.attribute not in given or len(found.related) > 1:
-                yield found
+    findings = []
+    for read in file.facts.reads:
+        receiver = known.of(file, read)
+        if receiver is None or not known.lacks(file, receiver, read.attribute):
+            continue
+        if _may_be_mixed_in(known, receiver):
+            continue
+        found = _finding(project, known, file, read, receiver)
+        # What no namesake has, but somebody gives to something, may be given to this.
+        if len(found.related) > 1 or not (read.attribute in _OF_PROPERTIES or project.table(given).get(read.attribute)):
+            findings.append(found)
+    return findings
 
 
 def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
@@ -75,15 +67,13 @@ def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
     )
 
 
-def _finding(
-    project: Project, known: Receivers, file: File, read: Read, receiver: Receiver, twins: dict[str, list[Symbol]]
-) -> Finding:
+def _finding(project: Project, known: Receivers, file: File, read: Read, receiver: Receiver) -> Finding:
     symbol = receiver.symbol
     assert symbol.file is not None
     name, attribute = symbol.class_.name, read.attribute
     others = [
         each
-        for each in twins[name]
+        for each in classes_named(project, name)
         if each.file is not symbol.file
         and each.class_.function == MODULE
         and known.has(each, attribute) is True

@@ -10,7 +10,6 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
@@ -274,15 +273,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_MOST_PLACES]) + more
 
 
-_FOUND: WeakKeyDictionary[Project, list[Finding]] = WeakKeyDictionary()
+def _found(project: Project, config: Config) -> list[Finding]:
+    return list(_look(project, config))
 
 
 def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:
     def find(project: Project, config: Config) -> Iterable[Finding]:
-        found = _FOUND.get(project)
-        if found is None:
-            found = _FOUND[project] = list(_look(project, config))
-        return [each for each in found if each.rule == rule]
+        return [each for each in project.once(_found, config) if each.rule == rule]
 
     return find
 

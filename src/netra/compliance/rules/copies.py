@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, SKETCH, Function
@@ -33,7 +32,6 @@ _PREFIX = SKETCH - math.ceil(LIKENESS * SKETCH) + 2
 """Two sketches that are alike have at least one hash among so many of the smallest in common."""
 
 _Row = tuple[File, int]
-_files: WeakKeyDictionary[Project, list[list[File]]] = WeakKeyDictionary()
 
 
 def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
@@ -124,22 +122,17 @@ def copied_files(project: Project, config: Config) -> Iterable[Finding]:
 
 
 def _copied_files(project: Project) -> list[list[File]]:
-    known = _files.get(project)
-    if known is None:
-        by_digest: dict[tuple[Hashable, str], list[File]] = defaultdict(list)
-        for file in _ours(project):
-            facts = file.facts
-            definitions = len(facts.classes) + len(facts.functions)
-            if (
-                facts.digest
-                and facts.lines >= (LONE_LINES if definitions < 2 or file.is_package else FILE_LINES)
-                and definitions
-            ):
-                by_digest[_deployable(file), facts.digest].append(file)
-        known = _files[project] = [
-            group for group in by_digest.values() if len(_apart(group)) > 1 and not _is_private_to_each(group)
-        ]
-    return known
+    by_digest: dict[tuple[Hashable, str], list[File]] = defaultdict(list)
+    for file in _ours(project):
+        facts = file.facts
+        definitions = len(facts.classes) + len(facts.functions)
+        if (
+            facts.digest
+            and facts.lines >= (LONE_LINES if definitions < 2 or file.is_package else FILE_LINES)
+            and definitions
+        ):
+            by_digest[_deployable(file), facts.digest].append(file)
+    return [group for group in by_digest.values() if len(_apart(group)) > 1 and not _is_private_to_each(group)]
 
 
 def _is_private_to_each(files: list[File]) -> bool:

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Call, Function
@@ -64,30 +63,35 @@ class Made:
     call: Call
 
 
-_known: WeakKeyDictionary[Project, tuple[dict[Key, list[Factory]], dict[Key, list[Made]]]] = WeakKeyDictionary()
-
-
 def made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Made]]]:
     """The factories and the direct calls of each class, found once."""
-    known = _known.get(project)
-    if known is None:
-        calls: dict[Key, list[Made]] = defaultdict(list)
-        factories: dict[Key, list[Factory]] = defaultdict(list)
-        for file in project.files:
-            if not is_product(file):
-                continue
-            own: dict[tuple[int, Key], Call] = {}
-            for call in file.facts.calls:
-                symbol = project.lookup(file, call.name, call.function).symbol
-                if symbol.kind == "class" and symbol.file is not None:
-                    key = (symbol.file.path, symbol.index)
-                    calls[key].append(Made(file, call))
-                    own.setdefault((call.function, key), call)
-            for factory in _factories(project, file, own):
-                assert factory.class_.file is not None
-                factories[factory.class_.file.path, factory.class_.index].append(factory)
-        known = _known[project] = (dict(factories), dict(calls))
-    return known
+    return project.once(_made)
+
+
+def _made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Made]]]:
+    calls: dict[Key, list[Made]] = defaultdict(list)
+    factories: dict[Key, list[Factory]] = defaultdict(list)
+    for file, (called, makers) in project.by_file(_made_in):
+        for key, call in called:
+            calls[key].append(Made(file, call))
+        for factory in makers:
+            assert factory.class_.file is not None
+            factories[factory.class_.file.path, factory.class_.index].append(factory)
+    return dict(factories), dict(calls)
+
+
+def _made_in(project: Project, file: File) -> tuple[list[tuple[Key, Call]], list[Factory]]:
+    if not is_product(file):
+        return [], []
+    called: list[tuple[Key, Call]] = []
+    own: dict[tuple[int, Key], Call] = {}
+    for call in file.facts.calls:
+        symbol = project.lookup(file, call.name, call.function).symbol
+        if symbol.kind == "class" and symbol.file is not None:
+            key = (symbol.file.path, symbol.index)
+            called.append((key, call))
+            own.setdefault((call.function, key), call)
+    return called, list(_factories(project, file, own))
 
 
 def is_product(file: File) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Class, How
@@ -63,15 +62,13 @@ class StandIn:
         return self.symbol.class_.name == self.base.class_.name
 
 
-_known: WeakKeyDictionary[Project, list[StandIn]] = WeakKeyDictionary()
-
-
 def stand_ins(project: Project) -> list[StandIn]:
     """All of them, found once."""
-    known = _known.get(project)
-    if known is None:
-        known = _known[project] = [each for file in _ours(project) for each in _stand_ins(project, file)]
-    return known
+    return project.once(_find)
+
+
+def _find(project: Project) -> list[StandIn]:
+    return [each for file in _ours(project) for each in _stand_ins(project, file)]
 
 
 def _ours(project: Project) -> Iterator[File]:

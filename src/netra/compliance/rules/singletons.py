@@ -11,7 +11,6 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, FileFacts, How
@@ -99,15 +98,13 @@ class Singleton:
         return tuple(each for each in self.writes if any(_USER.match(key) for key in each[2].split(",")))
 
 
-_known: WeakKeyDictionary[Project, list[Singleton]] = WeakKeyDictionary()
-
-
 def singletons(project: Project) -> list[Singleton]:
     """Those that change and that requests reach; found once."""
-    known = _known.get(project)
-    if known is None:
-        known = _known[project] = list(_find(project))
-    return known
+    return project.once(_found)
+
+
+def _found(project: Project) -> list[Singleton]:
+    return list(_find(project))
 
 
 _Found = tuple[File, str, int, Symbol, tuple[Write, ...]]

@@ -1,0 +1,72 @@
+"""What was found out about a code base, and how it is asked for: once for the whole, by file, or by name in a table.
+
+In a single check everything is made when it is first asked for and kept as long as the project is. A watcher keeps it
+longer: see `session`. What is made depends on the facts of files, on what the project answers and on what is asked for
+here, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .facts import FileFacts
+
+if TYPE_CHECKING:
+    from .project import File, Project
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Maker = Callable[..., Any]
+"""A function of a module. It stands for what it makes."""
+
+
+class Table(Protocol[T_co]):
+    """Rows of all files by name."""
+
+    def get(self, name: str, /) -> Sequence[tuple[File, T_co]]:
+        """The rows of a name, in the order of the files."""
+
+
+class Memory:
+    """Of one check."""
+
+    def __init__(self) -> None:
+        self._made: dict[Maker, tuple[tuple[Any, ...], Any]] = {}
+
+    def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
+        """A file of a project."""
+        from .project import File
+
+        return File(path, facts, package_root, module, is_package)
+
+    def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
+        """See `Project.once`."""
+        known = self._made.get(make)
+        if known is None or known[0] != arguments:
+            known = self._made[make] = (arguments, make(project, *arguments))
+        return known[1]
+
+    def by_file(self, project: Project, look: Maker, arguments: tuple[Any, ...]) -> Iterator[tuple[File, Any]]:
+        """See `Project.by_file`."""
+        return ((file, look(project, file, *arguments)) for file in project.files)
+
+    def table(self, project: Project, rows: Callable[[File], Iterable[tuple[str, T]]]) -> Table[T]:
+        """See `Project.table`."""
+        known = self._made.get(rows)
+        if known is None:
+            known = self._made[rows] = ((), _Rows(project.files, rows))
+        found: Table[T] = known[1]
+        return found
+
+
+class _Rows:
+    def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[str, Any]]]) -> None:
+        self._rows: dict[str, list[tuple[File, Any]]] = defaultdict(list)
+        for file in files:
+            for name, row in rows(file):
+                self._rows[name].append((file, row))
+
+    def get(self, name: str) -> Sequence[tuple[File, Any]]:
+        return self._rows.get(name, ())
