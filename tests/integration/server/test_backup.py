@@ -170,6 +170,7 @@ async def test_a_backup_under_load_restored_elsewhere_has_what_was_acknowledged_
             f"/api/threads/{threads[0]}/messages", json={"id": "on", "content": "1 1 1 on", "agent": "talk"}
         )
         assert sent.status_code == 202, "and it goes on"
+    assert restored.stop() == 0
     assert "Traceback" not in restored.output
 
 

@@ -16,6 +16,7 @@ from netra.monitoring.metrics import metrics
 from netra.sessions.tracker import Note, unnoted
 
 COMMENT_SECONDS = 15.0
+"""Longest silence of a stream; `heartbeat_seconds`, when that is less."""
 RETRY_MILLISECONDS = 1000
 
 
@@ -24,6 +25,7 @@ class Streams:
 
     def __init__(self, settings: Settings, *, note: Note = unnoted) -> None:
         self._most = settings.sockets_per_user
+        self._silence = min(COMMENT_SECONDS, settings.heartbeat_seconds)
         self._note = note
         self._open: dict[asyncio.Event, Principal] = {}
         self._users: Counter[str] = Counter()
@@ -83,7 +85,7 @@ class Streams:
                 if following is None:
                     following = asyncio.ensure_future(anext(events))
                 done, _ = await asyncio.wait(
-                    {following, ended}, timeout=COMMENT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    {following, ended}, timeout=self._silence, return_when=asyncio.FIRST_COMPLETED
                 )
                 if ended in done:
                     return
