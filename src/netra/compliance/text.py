@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
 from hashlib import blake2b, sha256
 from struct import pack, unpack
 from zlib import crc32
@@ -101,18 +100,18 @@ class Lines:
 
     Args:
         text: with `\\n` between lines.
-        docstrings: first and last line of each, from 1.
     """
 
-    def __init__(self, text: str, docstrings: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, text: str) -> None:
         self._raw = text.split("\n")
-        lines = [_bare(line) for line in self._raw]
+        self._lines = [_bare(line) if "#" in line else line for line in map(str.strip, self._raw)]
         self._prose: set[int] = set()
-        for first, last in docstrings:
-            for at in range(first - 1, min(last, len(lines))):
-                lines[at] = ""
-                self._prose.add(at)
-        self._lines = lines
+
+    def leave_out(self, first: int, last: int) -> None:
+        """Lines `first` to `last`, from 1, are a docstring."""
+        for at in range(first - 1, min(last, len(self._lines))):
+            self._lines[at] = ""
+            self._prose.add(at)
 
     def of(self, first: int, last: int) -> list[str]:
         """What counts of lines `first` to `last`, from 1, both included."""
@@ -142,7 +141,8 @@ def sketch(lines: list[str]) -> bytes:
     body = lines[1:]
     if len(body) < SKETCH_LINES:
         return b""
-    found = sorted({crc32(line.encode("utf-8", "surrogatepass")) for line in body})[:SKETCH]
+    distinct = "\n".join(set(body)).encode("utf-8", "surrogatepass").split(b"\n")
+    found = sorted(set(map(crc32, distinct)))[:SKETCH]
     return pack(f"<{len(found)}I", *found)
 
 
@@ -175,11 +175,8 @@ def suppressions(text: str) -> list[Suppression]:
 
 
 def _bare(line: str) -> str:
-    line = line.strip()
-    if "#" in line:
-        if line.startswith("#"):
-            return ""
-        # With quotes on the line, the sign may be part of a string.
-        if '"' not in line and "'" not in line:
-            return line.partition("#")[0].rstrip()
-    return line
+    """A stripped line without its comment."""
+    if line.startswith("#"):
+        return ""
+    # With quotes on the line, the sign may be part of a string.
+    return line.partition("#")[0].rstrip() if '"' not in line and "'" not in line else line

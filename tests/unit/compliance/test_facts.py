@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from textwrap import dedent
 
 import pytest
@@ -162,3 +163,16 @@ def test_what_parses_is_kept_when_something_else_does_not() -> None:
     assert found.classes[0].decorators == ["decorated"] and found.classes[0].line == 8
     assert [each.module for each in found.imports] == ["os"]
     assert found.trouble and found.trouble[0].line == 4
+
+
+def test_nothing_of_a_file_waits_for_the_collector_once_its_facts_are_made() -> None:
+    source = b"class A:\n    def f(self, x: X):\n        def g():\n            return self.b(x.y)\n        return g\n"
+    extract(source)
+    gc.collect()
+    gc.disable()
+    try:
+        found = extract(source)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    assert found.functions

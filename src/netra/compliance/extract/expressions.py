@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from netra.compliance.facts import MODULE, Call, Read
 
@@ -10,7 +11,7 @@ from .names import dotted, parameters_of
 from .scopes import NameScope, Scene, at, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
-_COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
+_OWN_NAMES = frozenset({"exec", "locals", "vars"})
 _LEAVES: frozenset[type] = frozenset({ast.Name, ast.Constant})
 """In which there is nothing to find."""
 _INNER: dict[type, tuple[str, ...]] = {
@@ -33,35 +34,66 @@ class Expressions:
     def _expression(self, node: ast.expr, place: Scene) -> None:
         """Reads, calls, tests and names bound in an expression."""
         kind = type(node)
-        if kind in _LEAVES:
-            return
-        if kind is ast.Attribute:
-            self._attribute(node, place)  # type: ignore[arg-type]
-        elif kind is ast.Call:
-            self._call(node, place)  # type: ignore[arg-type]
-        elif kind is ast.Lambda:
-            self._lambda(node, place)  # type: ignore[arg-type]
-        elif kind in _COMPREHENSIONS:
-            self._comprehension(node, place)
-        elif kind is ast.NamedExpr:
-            self._expression(node.value, place)  # type: ignore[attr-defined]
-            name = node.target.id  # type: ignore[attr-defined]
-            place.scope.bind(name, self._source(node.value, place))  # type: ignore[attr-defined]
-            if place.scope.index == MODULE:
-                self._names[name] = None
-        else:
-            if kind is ast.Yield or kind is ast.YieldFrom:
-                place.scope.is_generator = True
-            elif kind is ast.Compare:
-                self._compare(node, place)  # type: ignore[arg-type]
-            elif kind is ast.Dict:
-                keys = (getattr(each, "value", None) for each in node.keys)  # type: ignore[attr-defined]
-                self._keys.update(each for each in keys if isinstance(each, str))
-            for name in _INNER.get(kind, kind._fields):
-                inner = getattr(node, name)
-                for each in inner if type(inner) is list else (inner,):
-                    if type(each) not in _LEAVES and isinstance(each, ast.expr):
-                        self._expression(each, place)
+        if kind not in _LEAVES:
+            _EXPRESSIONS.get(kind, Expressions._parts)(self, node, place)
+
+    def _parts(self, node: ast.expr, place: Scene) -> None:
+        """What stands in an expression of which nothing else is to be said."""
+        kind = type(node)
+        for name in _INNER.get(kind, kind._fields):
+            inner = getattr(node, name)
+            for each in inner if type(inner) is list else (inner,):
+                if type(each) not in _LEAVES and isinstance(each, ast.expr):
+                    _EXPRESSIONS.get(type(each), Expressions._parts)(self, each, place)
+
+    def _pair(self, node: ast.BinOp, place: Scene) -> None:
+        for each in (node.left, node.right):
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
+
+    def _several(self, node: ast.BoolOp | ast.JoinedStr, place: Scene) -> None:
+        for each in node.values:
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
+
+    def _display(self, node: ast.List | ast.Tuple | ast.Set, place: Scene) -> None:
+        for each in node.elts:
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
+
+    def _dict(self, node: ast.Dict, place: Scene) -> None:
+        for key in node.keys:
+            if type(key) is ast.Constant:
+                if isinstance(key.value, str):
+                    self._keys.add(key.value)
+            elif key is not None:
+                if isinstance(said := getattr(key, "value", None), str):
+                    self._keys.add(said)
+                self._expression(key, place)
+        for each in node.values:
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
+
+    def _inner_value(self, node: ast.FormattedValue | ast.Starred | ast.Await, place: Scene) -> None:
+        self._expression(node.value, place)
+        if (spec := getattr(node, "format_spec", None)) is not None:
+            self._expression(spec, place)
+
+    def _subscript(self, node: ast.Subscript, place: Scene) -> None:
+        self._expression(node.value, place)
+        self._expression(node.slice, place)
+
+    def _yield(self, node: ast.Yield | ast.YieldFrom, place: Scene) -> None:
+        place.scope.is_generator = True
+        if node.value is not None:
+            self._expression(node.value, place)
+
+    def _named(self, node: ast.NamedExpr, place: Scene) -> None:
+        self._expression(node.value, place)
+        name = node.target.id
+        place.scope.bind(name, self._source(node.value, place))
+        if place.scope.index == MODULE:
+            self._names[name] = None
 
     def _comprehension(self, node: ast.expr, place: Scene) -> None:
         for generator in node.generators:  # type: ignore[attr-defined]
@@ -74,42 +106,63 @@ class Expressions:
                 self._expression(inner, place)
 
     def _attribute(self, node: ast.Attribute, place: Scene) -> None:
-        receiver = dotted(node.value)
+        holder = node.value
+        kind = type(holder)
+        if kind is ast.Name:
+            receiver: str = holder.id  # type: ignore[attr-defined]
+        else:
+            receiver = dotted(holder)
+            if kind is not ast.Constant:
+                self._attribute_of(receiver, node, place)
+                self._expression(holder, place)
+                return
+        self._attribute_of(receiver, node, place)
+
+    def _attribute_of(self, receiver: str, node: ast.Attribute, place: Scene) -> None:
         if node.attr == "__dict__" and (method := method_of(place.scope, receiver)) and method.into is not None:
             method.into.dynamic = True
         if receiver and not place.attribute_errors and receiver.count(".") <= 1:
             place.scope.reads.append((receiver, node.attr, node.end_lineno or node.lineno, place.error_path))
-        if not receiver or receiver.count(".") >= 1:
-            self._expression(node.value, place)
 
     def _call(self, node: ast.Call, place: Scene) -> None:
-        name = dotted(node.func)
-        if name:
-            last = name.rpartition(".")[2]
+        called, arguments = node.func, node.args
+        if name := dotted(called):
+            last: str = called.attr if type(called) is ast.Attribute else name
             if last in _TESTS:
                 self._test(last, node, place)
-            if last.lstrip("_")[:1].isupper():
-                positional = -1 if any(isinstance(each, ast.Starred) for each in node.args) else len(node.args)
+            first = last[0]
+            if first.isupper() or (first == "_" and last.lstrip("_")[:1].isupper()):
+                positional = -1 if any(type(each) is ast.Starred for each in arguments) else len(arguments)
                 keywords = [each.arg or "**" for each in node.keywords]
                 place.scope.calls.append((name, node.lineno, positional, keywords))
-            if name == "type" and len(node.args) == 3:
-                self._makes_classes = True
-            if name == "globals" and place.scope.index == MODULE:
-                self._dynamic = True
-            if name in ("exec", "locals", "vars") and place.into is not None:
-                place.into.dynamic = True  # a class body that writes its own names
-            if "." in name:
-                self._attribute(node.func, place)  # type: ignore[arg-type]
+            if type(called) is ast.Name:
+                self._bare_call(name, node, place)
+            else:
+                self._attribute(called, place)  # type: ignore[arg-type]
         else:
-            self._expression(node.func, place)
-        if not place.attribute_errors and any(dotted(each) == "AttributeError" for each in node.args):
-            place = at(place, place.how, attribute_errors=True)  # `raises(AttributeError, lambda: …)`
-        for each in node.args:
+            self._expression(called, place)
+        if not place.attribute_errors:
+            for each in arguments:
+                if type(each) is ast.Name and each.id == "AttributeError":
+                    place = at(place, place.how, attribute_errors=True)  # `raises(AttributeError, lambda: …)`
+                    break
+        for each in arguments:
             if type(each) not in _LEAVES:
                 self._expression(each, place)
         for keyword in node.keywords:
             if type(keyword.value) not in _LEAVES:
                 self._expression(keyword.value, place)
+
+    def _bare_call(self, name: str, node: ast.Call, place: Scene) -> None:
+        """Calls of builtins that change what a module or a class has."""
+        if name == "type":
+            if len(node.args) == 3:
+                self._makes_classes = True
+        elif name == "globals":
+            if place.scope.index == MODULE:
+                self._dynamic = True
+        elif name in _OWN_NAMES and place.into is not None:
+            place.into.dynamic = True  # a class body that writes its own names
 
     def _test(self, name: str, node: ast.Call, place: Scene) -> None:
         """`isinstance`, `hasattr` and their like say more about a name than we follow."""
@@ -135,18 +188,20 @@ class Expressions:
 
     def _compare(self, node: ast.Compare, place: Scene) -> None:
         left = node.left
-        if isinstance(left, ast.Call) and dotted(left.func) == "type" and left.args:
-            self._narrow(left.args[0], place.scope)
-        elif isinstance(left, ast.Attribute) and left.attr == "__class__":
-            self._narrow(left.value, place.scope)
-        elif (
-            isinstance(left, ast.Name)
-            and isinstance(node.ops[0], (ast.Is, ast.IsNot, ast.Eq))
-            and isinstance(node.comparators[0], ast.Constant)
-            and node.comparators[0].value is None
-            and left.id in place.scope.globals
-        ):
-            place.scope.caches = True
+        kind = type(left)
+        if kind is ast.Name:
+            if left.id in place.scope.globals and _is_compared_with_none(node):  # type: ignore[attr-defined]
+                place.scope.caches = True
+        elif kind is not ast.Constant:
+            if isinstance(left, ast.Call):
+                if left.args and type(left.func) is ast.Name and left.func.id == "type":
+                    self._narrow(left.args[0], place.scope)
+            elif isinstance(left, ast.Attribute) and left.attr == "__class__":
+                self._narrow(left.value, place.scope)
+            self._expression(left, place)
+        for each in node.comparators:
+            if type(each) not in _LEAVES:
+                self._expression(each, place)
 
     def _narrow(self, subject: ast.expr, scope: NameScope) -> None:
         if text := dotted(subject):
@@ -185,36 +240,41 @@ class Expressions:
     def _resolve(self) -> tuple[list[Call], list[Read]]:
         calls, reads = [], []
         for scope in self._scopes:
+            index = scope.index
             same: dict[str, bool] = {}
-            values: dict[str, str] = {}
             for name, line, positional, keywords in scope.calls:
                 head = name.partition(".")[0]
                 if head not in same:
                     same[head] = means_same(head, scope)
                 if same[head]:
-                    calls.append(Call(name, line, scope.index, positional, keywords))
+                    calls.append(Call(name, line, index, positional, keywords))
+            known: dict[str, tuple[str, set[str] | None]] = {}
             for receiver, attribute, line, error_path in scope.reads:
-                source = self._receiver(receiver, attribute, scope, values)
-                if source:
-                    reads.append(Read(attribute, line, scope.index, receiver, source, error_path))
+                if (found := known.get(receiver)) is None:
+                    known[receiver] = found = self._receiver(receiver, scope)
+                source, unsure = found
+                if source and (unsure is None or f"{receiver}.{attribute}" not in unsure):
+                    reads.append(Read(attribute, line, index, receiver, source, error_path))
         return calls, reads
 
-    def _receiver(self, receiver: str, attribute: str, scope: NameScope, values: dict[str, str]) -> str:
-        """The source of a receiver's class; `values` remembers those of names in the scope."""
+    @staticmethod
+    def _receiver(receiver: str, scope: NameScope) -> tuple[str, set[str] | None]:
+        """The source of a receiver's class, empty for none; and what is in doubt where it is bound."""
         head, _, rest = receiver.partition(".")
-        if head not in values:
-            values[head] = value_of(head, scope)
-        source = values[head]
+        source = value_of(head, scope)
         if not source or (rest and source != "self"):
-            return ""
+            return "", None
+        unsure: set[str] | None = None
         at: NameScope | None = scope
         while at is not None:
-            if at.unsure and not at.unsure.isdisjoint((head, receiver, f"{receiver}.{attribute}")):
-                return ""
+            if at.unsure:
+                unsure = at.unsure if unsure is None else unsure | at.unsure
             if head in at.bindings:
                 break
             at = at.outer
-        return f"attr:{rest}" if rest else source
+        if unsure is not None and (head in unsure or receiver in unsure):
+            return "", None
+        return f"attr:{rest}" if rest else source, unsure
 
     def _makes(self, scope: NameScope) -> list[str]:
         found: dict[str, None] = {}
@@ -227,3 +287,38 @@ class Expressions:
             elif kind == "call" and means_same(name.partition(".")[0], scope):
                 found[name] = None
         return list(found)
+
+
+def _is_compared_with_none(node: ast.Compare) -> bool:
+    with_what = node.comparators[0]
+    return (
+        isinstance(node.ops[0], (ast.Is, ast.IsNot, ast.Eq))
+        and isinstance(with_what, ast.Constant)
+        and with_what.value is None
+    )
+
+
+_EXPRESSIONS: dict[type, Callable[..., None]] = {
+    ast.Attribute: Expressions._attribute,
+    ast.Await: Expressions._inner_value,
+    ast.BinOp: Expressions._pair,
+    ast.BoolOp: Expressions._several,
+    ast.Call: Expressions._call,
+    ast.Compare: Expressions._compare,
+    ast.Dict: Expressions._dict,
+    ast.DictComp: Expressions._comprehension,
+    ast.FormattedValue: Expressions._inner_value,
+    ast.GeneratorExp: Expressions._comprehension,
+    ast.JoinedStr: Expressions._several,
+    ast.Lambda: Expressions._lambda,
+    ast.List: Expressions._display,
+    ast.ListComp: Expressions._comprehension,
+    ast.NamedExpr: Expressions._named,
+    ast.Set: Expressions._display,
+    ast.SetComp: Expressions._comprehension,
+    ast.Starred: Expressions._inner_value,
+    ast.Subscript: Expressions._subscript,
+    ast.Tuple: Expressions._display,
+    ast.Yield: Expressions._yield,
+    ast.YieldFrom: Expressions._yield,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from keyword import iskeyword
 
 ITERATORS = frozenset(
     f"{kind}{name}" for kind in ("", "Async") for name in ("Iterator", "Generator", "Iterable", "ContextManager")
@@ -17,11 +18,13 @@ _ANNOTATION_CHARS = 1000
 
 def dotted(node: ast.expr) -> str:
     """`a.b.c`, or empty."""
-    if type(node) is ast.Name:
-        return node.id
-    if type(node) is ast.Attribute:
-        head = dotted(node.value)
-        return f"{head}.{node.attr}" if head else ""
+    kind = type(node)
+    if kind is ast.Name:
+        return node.id  # type: ignore[attr-defined, no-any-return]
+    if kind is ast.Attribute:
+        holder = node.value  # type: ignore[attr-defined]
+        head = holder.id if type(holder) is ast.Name else dotted(holder)
+        return f"{head}.{node.attr}" if head else ""  # type: ignore[attr-defined]
     return ""
 
 
@@ -39,13 +42,10 @@ def annotation_of(node: ast.expr | None) -> str:
     """The class an annotation names: `X` for X, "X", Optional[X], X | None; `Iterator[X]` keeps its argument."""
     if node is None:
         return ""
+    if type(node) is ast.Name:
+        return node.id
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, str) and len(node.value) <= _ANNOTATION_CHARS:
-            try:
-                return annotation_of(ast.parse(node.value.strip(), mode="eval").body)
-            except (SyntaxError, ValueError):
-                return ""
-        return ""
+        return _quoted(node.value) if isinstance(node.value, str) else ""
     if isinstance(node, (ast.Name, ast.Attribute)):
         return dotted(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -67,17 +67,28 @@ def annotation_of(node: ast.expr | None) -> str:
     return ""
 
 
+def _quoted(text: str) -> str:
+    if len(text) > _ANNOTATION_CHARS:
+        return ""
+    text = text.strip()
+    if text.isidentifier() and text.isascii() and not iskeyword(text):
+        return text
+    try:
+        return annotation_of(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError):
+        return ""
+
+
 def is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
 def parameters_of(arguments: ast.arguments) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
-    positional = [*arguments.posonlyargs, *arguments.args]
-    without = len(positional) - len(arguments.defaults)
-    for at, each in enumerate(positional):
-        kind = "pos" if at < len(arguments.posonlyargs) else "any"
-        found.append((each.arg, kind + ("=" if at >= without else ""), annotation_of(each.annotation)))
+    without = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    for kind, group in (("pos", arguments.posonlyargs), ("any", arguments.args)):
+        for each in group:
+            found.append((each.arg, kind if len(found) < without else kind + "=", annotation_of(each.annotation)))
     if arguments.vararg is not None:
         found.append((arguments.vararg.arg, "*", annotation_of(arguments.vararg.annotation)))
     for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):

@@ -33,7 +33,11 @@ class NameScope:
     caches: bool = False
 
     def bind(self, name: str, source: str) -> None:
-        self.bindings.setdefault(name, []).append(source)
+        known = self.bindings.get(name)
+        if known is None:
+            self.bindings[name] = [source]
+        else:
+            known.append(source)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,15 +81,18 @@ class Scene:
 def at(
     place: Scene, how: int, *, guard: int | None = None, error_path: bool = False, attribute_errors: bool = False
 ) -> Scene:
-    return Scene(
-        place.scope,
-        place.into,
-        place.qualname,
-        how,
-        place.guard if guard is None else guard,
-        place.error_path or error_path,
-        place.attribute_errors or attribute_errors,
-    )
+    """A place in which something else holds; the same one where nothing does."""
+    guard = place.guard if guard is None else guard
+    error_path = place.error_path or error_path
+    attribute_errors = place.attribute_errors or attribute_errors
+    if (
+        how == place.how
+        and guard == place.guard
+        and error_path == place.error_path
+        and attribute_errors == place.attribute_errors
+    ):
+        return place
+    return Scene(place.scope, place.into, place.qualname, how, guard, error_path, attribute_errors)
 
 
 def method_of(scope: NameScope, name: str) -> NameScope | None:

@@ -28,10 +28,11 @@ class Statements(Targets):
         self._trouble = trouble
         self._imports: list[Import] = []
         self._guards: list[ImportGuard] = []
-        self._classes: list[Class | None] = []
-        self._functions: list[Function | None] = []
-        self._docstrings: list[tuple[int, int]] = []
-        self._unfinished: list[Callable[[source_text.Lines], None]] = []
+        self._classes: list[tuple[ast.ClassDef, str, Scene, ClassScope]] = []
+        self._functions: list[
+            tuple[ast.FunctionDef | ast.AsyncFunctionDef, str, Scene, NameScope, list[tuple[str, str, str]], list[str]]
+        ] = []
+        self._lines = source_text.Lines(text)
 
     def run(self, body: list[ast.stmt]) -> FileFacts:
         module = NameScope(MODULE, None)
@@ -39,21 +40,20 @@ class Statements(Targets):
         self._docstring(body)
         self._body(body, Scene(module, None, "", 0))
         text = self._text
-        lines = source_text.Lines(text, self._docstrings)
         for into, member, scope in self._later:
             source = value_of(member.type.partition(":")[2], scope)
             if not source:
                 into.doubted.add(member.name)
             into.add(structs.replace(member, type=source))
-        for finish in self._unfinished:
-            finish(lines)
+        classes = [self._finished_class(*each) for each in self._classes]
+        functions = [self._finished_function(*each) for each in self._functions]
         calls, reads = self._resolve()
         return FileFacts(
             lines=text.count("\n") + (not text.endswith("\n") and text != ""),
             imports=self._imports,
             guards=self._guards,
-            classes=[each for each in self._classes if each is not None],
-            functions=[each for each in self._functions if each is not None],
+            classes=classes,
+            functions=functions,
             assignments=self._assignments,
             calls=calls,
             reads=reads,
@@ -61,7 +61,7 @@ class Statements(Targets):
             dynamic=self._dynamic,
             suppressions=source_text.suppressions(text),
             trouble=self._trouble,
-            digest=source_text.digest(lines.everything()),
+            digest=source_text.digest(self._lines.everything()),
             names=list(self._names),
             generated=source_text.is_generated(text),
             given=sorted(self._given | (self._keys if self._makes_classes else set())),
@@ -76,7 +76,7 @@ class Statements(Targets):
     def _docstring(self, body: Sequence[ast.stmt]) -> None:
         first = body[0] if body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            self._docstrings.append((first.lineno, first.end_lineno or first.lineno))
+            self._lines.leave_out(first.lineno, first.end_lineno or first.lineno)
 
     def _import(self, node: ast.Import, place: Scene) -> None:
         for alias in node.names:
@@ -105,10 +105,9 @@ class Statements(Targets):
             place.scope.bind(bound, "import")
 
     def _class(self, node: ast.ClassDef, place: Scene) -> None:
-        index = len(self._classes)
-        self._classes.append(None)
-        into = ClassScope(index)
+        into = ClassScope(len(self._classes))
         qualname = f"{place.qualname}{node.name}"
+        self._classes.append((node, qualname, place, into))
         for each in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
             self._expression(each, place)
         if place.into is not None:
@@ -116,48 +115,42 @@ class Statements(Targets):
         else:
             place.scope.bind(node.name, "symbol")
         self._docstring(node.body)
-        inner = Scene(place.scope, into, f"{qualname}.", place.how)
-        self._body(node.body, inner)
-        function = place.scope.index
-        outer = MODULE if place.into is None else place.into.index
-        how = place.how | (How.IN_CLASS if place.into is not None else 0)
-        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        self._body(node.body, Scene(place.scope, into, f"{qualname}.", place.how))
 
-        def finish(lines: source_text.Lines) -> None:
-            self._classes[index] = Class(
-                node.name,
-                qualname,
-                node.lineno,
-                node.end_lineno or node.lineno,
-                [base(each) for each in node.bases],
-                [
-                    f"metaclass={dotted(each.value) or '?'}" if each.arg == "metaclass" else each.arg or "**"
-                    for each in node.keywords
-                ],
-                [decorator(each) for each in node.decorator_list],
-                [
-                    structs.replace(each, type="") if each.kind == "instance" and each.name in into.doubted else each
-                    for each in into.members.values()
-                ],
-                how,
-                function,
-                outer,
-                into.dynamic,
-                all(is_nothing(each) for each in node.body),
-                source_text.digest(lines.of(first, node.end_lineno or node.lineno)),
-                list(into.writes),
-            )
-
-        self._unfinished.append(finish)
+    def _finished_class(self, node: ast.ClassDef, qualname: str, place: Scene, into: ClassScope) -> Class:
+        """A class, once the whole file has been seen."""
+        end = node.end_lineno or node.lineno
+        return Class(
+            node.name,
+            qualname,
+            node.lineno,
+            end,
+            [base(each) for each in node.bases],
+            [
+                f"metaclass={dotted(each.value) or '?'}" if each.arg == "metaclass" else each.arg or "**"
+                for each in node.keywords
+            ],
+            [decorator(each) for each in node.decorator_list],
+            [
+                structs.replace(each, type="") if each.kind == "instance" and each.name in into.doubted else each
+                for each in into.members.values()
+            ],
+            place.how | (How.IN_CLASS if place.into is not None else 0),
+            place.scope.index,
+            MODULE if place.into is None else place.into.index,
+            into.dynamic,
+            all(is_nothing(each) for each in node.body),
+            source_text.digest(self._lines.of(_first_line(node), end)),
+            list(into.writes),
+        )
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Scene) -> None:
-        index = len(self._functions)
-        self._functions.append(None)
         decorators = [decorator(each) for each in node.decorator_list]
-        owner = place.into.index if place.into is not None else MODULE
         parameters = parameters_of(node.args)
-        named = frozenset(name for name, _, _ in parameters)
-        scope = NameScope(index, place.scope, node.name, place.into, parameters=named)
+        scope = NameScope(len(self._functions), place.scope, node.name, place.into)
+        scope.parameters = frozenset([name for name, _, _ in parameters])
+        qualname = f"{place.qualname}{node.name}"
+        self._functions.append((node, qualname, place, scope, parameters, decorators))
         self._scopes.append(scope)
         if place.into is not None:
             self._method(node, decorators, parameters, place.into)
@@ -170,46 +163,52 @@ class Statements(Targets):
                 self._dynamic = True
         for name, kind, annotation in parameters:
             plain = annotation and "*" not in kind and annotation.partition("[")[0] not in ITERATORS
-            scope.bind(name, f"ann:{annotation}" if plain else "")
+            scope.bindings[name] = [f"ann:{annotation}" if plain else ""]
         if scope.self_name:
             scope.bindings[scope.self_name] = ["self"]
-        defaults = [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]
-        for each in (*node.decorator_list, *defaults):
-            self._expression(each, place)
+        for each in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+            if each is not None:
+                self._expression(each, place)
         self._docstring(node.body)
-        qualname = f"{place.qualname}{node.name}"
         how = (place.how & ~(How.GUARDED | How.FALLBACK)) | How.IN_FUNCTION
         self._body(node.body, Scene(scope, None, f"{qualname}.", how))
-        if any(each.rpartition(".")[2] in _CACHING for each in decorators):
+        if decorators and any(each.rpartition(".")[2] in _CACHING for each in decorators):
             scope.caches = True
-        is_method_how = place.how | (How.IN_CLASS if place.into is not None else 0)
-        first_line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
-        def finish(lines: source_text.Lines) -> None:
-            own = lines.of(first_line, node.end_lineno or node.lineno)
-            kind = stub(node.body)
-            self._functions[index] = Function(
-                node.name,
-                qualname,
-                node.lineno,
-                node.end_lineno or node.lineno,
-                owner,
-                place.scope.index,
-                parameters,
-                annotation_of(node.returns),
-                decorators,
-                is_method_how,
-                isinstance(node, ast.AsyncFunctionDef),
-                scope.is_generator,
-                kind,
-                scope.caches,
-                self._makes(scope),
-                source_text.digest(own),
-                source_text.sketch(own),
-                lines.admission(node.lineno, node.end_lineno or node.lineno) if kind else "",
-            )
-
-        self._unfinished.append(finish)
+    def _finished_function(
+        self,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        qualname: str,
+        place: Scene,
+        scope: NameScope,
+        parameters: list[tuple[str, str, str]],
+        decorators: list[str],
+    ) -> Function:
+        """A function, once the whole file has been seen."""
+        end = node.end_lineno or node.lineno
+        own = self._lines.of(_first_line(node), end)
+        kind = stub(node.body)
+        into = place.into
+        return Function(
+            node.name,
+            qualname,
+            node.lineno,
+            end,
+            MODULE if into is None else into.index,
+            place.scope.index,
+            parameters,
+            annotation_of(node.returns),
+            decorators,
+            place.how if into is None else place.how | How.IN_CLASS,
+            type(node) is ast.AsyncFunctionDef,
+            scope.is_generator,
+            kind,
+            scope.caches,
+            self._makes(scope) if scope.returned else [],
+            source_text.digest(own),
+            source_text.sketch(own),
+            self._lines.admission(node.lineno, end) if kind else "",
+        )
 
     def _method(
         self,
@@ -241,10 +240,11 @@ class Statements(Targets):
 
     def _if(self, node: ast.If, place: Scene) -> None:
         self._expression(node.test, place)
+        inner = at(place, place.how | How.CONDITIONAL)
         typing = is_type_checking(node.test)
-        how = place.how | How.CONDITIONAL
-        self._body(node.body, at(place, how | How.TYPE_CHECKING if typing else how))
-        self._body(node.orelse, at(place, how))
+        self._body(node.body, at(inner, inner.how | How.TYPE_CHECKING) if typing else inner)
+        if node.orelse:
+            self._body(node.orelse, inner)
 
     def _while(self, node: ast.While, place: Scene) -> None:
         self._expression(node.test, place)
@@ -311,8 +311,10 @@ class Statements(Targets):
                 inner = at(place, how, error_path=True)
             self._body(handler.body, inner)
         # What stands in `else` runs when the import has succeeded.
-        self._body(node.orelse, at(place, place.how | How.CONDITIONAL))
-        self._body(node.finalbody, at(place, place.how, error_path=True))
+        if node.orelse:
+            self._body(node.orelse, at(place, place.how | How.CONDITIONAL))
+        if node.finalbody:
+            self._body(node.finalbody, at(place, place.how, error_path=True))
 
     def _match(self, node: ast.Match, place: Scene) -> None:
         self._expression(node.subject, place)
@@ -355,6 +357,10 @@ class Statements(Targets):
             place.scope.bind(name.id, "")
             if place.scope.index == MODULE:
                 self._names[name.id] = None
+
+
+def _first_line(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *[each.lineno for each in node.decorator_list]]) if node.decorator_list else node.lineno
 
 
 _STATEMENTS: dict[type[ast.AST], Callable[..., None]] = {
