@@ -45,11 +45,12 @@ from netra.monitoring import tracing
 
 from .context import Answer, File, RunContext, ToolCall
 from .results import to_json
-from .tools import plain
+from .tools import Isolated, ToolMark, isolated, mark_of, plain
 
 log = structlog.get_logger(__name__)
 
 IMAGE_BYTES = 10 * 1024 * 1024
+_PORTS = {"http": 80, "https": 443}
 MOST_ROUNDS = 20
 """How often a run may come back with tools that need approval."""
 
@@ -176,9 +177,8 @@ class _Model(WrapperModel):
         return response
 
     def _host(self) -> str | None:
-        """The host that is asked, which rests after repeated failures."""
-        url = self.wrapped.base_url
-        return urlsplit(url).hostname if url else None
+        """The server that is asked, which rests after repeated failures."""
+        return host_of(self.wrapped.base_url or "")
 
     async def _stream(
         self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
@@ -215,6 +215,39 @@ class _Model(WrapperModel):
             log.warning("usage_not_counted", run_id=self._ctx.run_id, model=response.model_name, error=str(error))
 
 
+def host_of(url: str) -> str | None:
+    """The server a URL names, with its port unless that is its scheme's own; None where it names none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port in (None, _PORTS.get(parts.scheme)) else f"{shown}:{port}"
+
+
+def _marked(tool: ToolsetTool[Any], arguments: dict[str, Any]) -> tuple[ToolMark | None, Isolated | None]:
+    """What `@tool` says of the function behind a tool, and its call if that belongs into a process of its own."""
+    schema = getattr(getattr(tool, "call_func", None), "__self__", None)  # pydantic-ai's, around the function
+    function = getattr(schema, "function", None)
+    if not callable(function):
+        return None, None
+    mark = mark_of(function)
+    if not mark.process:
+        return mark, None
+    if getattr(schema, "takes_ctx", False):
+        raise AgentError(
+            f"The tool {mark.name!r} cannot run in a process of its own: it takes pydantic-ai's context, which is here."
+        )
+    named = dict(arguments)
+    args = [named.pop(each) for each in getattr(schema, "positional_fields", ())]
+    rest = getattr(schema, "var_positional_field", None)
+    args.extend(named.pop(rest, ()) if rest else ())
+    return mark, isolated(function, tuple(args), named, mark)
+
+
 @dataclass
 class _Tools(WrapperToolset[Any]):
     """A toolset whose calls are durable steps that people see."""
@@ -230,10 +263,18 @@ class _Tools(WrapperToolset[Any]):
 
         description = tool.tool_def.description
         purpose = description.strip().splitlines()[0] if description and description.strip() else None
+        mark, apart = _marked(tool, tool_args)
+        made = ToolCall(
+            name=name,
+            purpose=purpose,
+            parameters=plain(tool_args),
+            work=call,
+            isolated=apart,
+            timeout=None if mark is None else mark.timeout,
+            host=None if mark is None else mark.host,
+        )
         try:
-            return await self.ctx.port.tool(
-                self.ctx.agent_name, ToolCall(name=name, purpose=purpose, parameters=plain(tool_args), work=call)
-            )
+            return await self.ctx.port.tool(self.ctx.agent_name, made)
         except AgentError as error:
             if error.details.get("type") == ModelRetry.__name__:  # recorded before a crash
                 raise ModelRetry(error.message) from error

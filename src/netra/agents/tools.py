@@ -157,13 +157,18 @@ def describe(
         purpose=purpose or mark.purpose,
         parameters=visible(fn, args, parameters),
         work=functools.partial(fn, *args, **parameters),
-        isolated=_isolated(fn, args, parameters, mark) if apart else None,
+        isolated=isolated(fn, args, parameters, mark) if apart else None,
         timeout=mark.timeout,
         host=mark.host,
     )
 
 
-def _isolated(fn: Callable[..., Any], args: tuple[Any, ...], parameters: Mapping[str, Any], mark: ToolMark) -> Isolated:
+def isolated(fn: Callable[..., Any], args: tuple[Any, ...], parameters: Mapping[str, Any], mark: ToolMark) -> Isolated:
+    """A call of `fn` for a process of its own.
+
+    Raises:
+        TypeError: it cannot be found from there.
+    """
     module, qualname = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
     found: Any = sys.modules.get(module) if isinstance(module, str) and module != "__main__" else None
     for part in qualname.split("."):

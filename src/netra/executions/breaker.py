@@ -312,7 +312,10 @@ class Breakers:
     def _changed(self, change: Change) -> None:
         if change.after == "open":
             metrics.breaker_trips.labels(change.kind).inc()
-        _show(change.kind, change.name, change.after)
+        key = (change.kind, change.name)
+        with self._lock:  # one that was forgotten meanwhile has no series, which nobody would end
+            breaker = self._breakers.get(key)
+            _show(*key, "closed" if breaker is None else breaker.state)
         log.warning(
             "breaker_changed",
             kind=change.kind,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from openai import AsyncOpenAI
@@ -16,9 +18,11 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import RunContext as ToolContext
+from pydantic_ai.toolsets import FunctionToolset
 from pydantic_ai.usage import RequestUsage
 
-from netra.agents import RunContext
+from netra.agents import RunContext, tool
+from netra.agents.pydantic_ai import host_of
 from netra.agents.spec import spec_of
 from netra.executions import BreakerRules, Breakers
 from support.alerting import ManualClock
@@ -107,14 +111,98 @@ async def test_a_model_server_that_fails_rests_and_is_tried_again(tmp_path: Path
                 assert (await bench.ask("remote"))[0]["error"]["code"] == "agent_error"
             refused, _ = await bench.ask("remote")
             assert (refused["status"], refused["error"]["code"]) == ("failed", "circuit_open")
-            assert "The server '127.0.0.1' has failed repeatedly" in refused["error"]["message"]
+            host = urlsplit(script.base_url).netloc
+            assert f"The server '{host}' has failed repeatedly" in refused["error"]["message"]
             assert "Try again in 30 seconds." in refused["error"]["message"]
             assert len(script.requests) == 3, "a server that rests is not asked"
             assert breakers.get("agent", "remote").state == "closed", "the agent is not to blame"
             clock.advance(30)
             assert (await bench.ask("remote"))[0]["final_response"] == "Back again."
         await client.close()
-    assert breakers.get("host", "127.0.0.1").state == "half_open"
+    assert breakers.get("host", host).state == "half_open"
+
+
+async def test_two_model_servers_on_one_host_rest_apart(tmp_path: Path) -> None:
+    breakers = Breakers(BreakerRules(failures=2, open_seconds=30), ManualClock())
+    async with openai_server([503, 503]) as failing, openai_server(["Still here."]) as working:
+        clients = [AsyncOpenAI(base_url=each.base_url, api_key="none", max_retries=0) for each in (failing, working)]
+        agents = [
+            spec_of(Agent(OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client)), name=name))
+            for name, client in zip(("failing", "working"), clients, strict=True)
+        ]
+        async with workbench(url(tmp_path), tmp_path, agents, breakers=breakers) as bench:
+            for _ in range(2):
+                await bench.ask("failing")
+            assert (await bench.ask("failing"))[0]["error"]["code"] == "circuit_open"
+            assert (await bench.ask("working"))[0]["final_response"] == "Still here."
+        for client in clients:
+            await client.close()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("https://api.openai.com/v1/", "api.openai.com"),
+        ("https://user:secret@API.openai.com:443/v1/", "api.openai.com"),
+        ("http://127.0.0.1:8001/v1", "127.0.0.1:8001"),
+        ("http://[::1]:8001/v1", "[::1]:8001"),
+        ("http://[::1]/v1", "[::1]"),
+        ("http://a:notaport/", None),
+        ("", None),
+    ],
+)
+def test_a_model_server_is_told_by_host_and_port(base_url: str, host: str | None) -> None:
+    assert host_of(base_url) == host
+
+
+@tool(process=True, host="archive.example", timeout=20)
+def apart(offset: int, /, *, factor: int = 1) -> list[int]:
+    """Runs in a process of its own."""
+    return [offset * factor, os.getpid()]
+
+
+async def test_marks_of_tools_count_for_the_tools_of_a_pydantic_ai_agent(tmp_path: Path) -> None:
+    breakers = Breakers(BreakerRules(failures=1, open_seconds=30), ManualClock())
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if len(messages) == 1:
+            name = str(messages[0].parts[-1].content)  # type: ignore[union-attr]
+            (wanted,) = [each for each in info.function_tools if each.name.endswith(name)]
+            arguments = {"offset": 2, "factor": 3} if name == "apart" else {}
+            return ModelResponse(parts=[ToolCallPart(wanted.name, arguments)])
+        return ModelResponse(parts=[TextPart(str(messages[-1].parts[-1].content))])  # type: ignore[union-attr]
+
+    agent = Agent(FunctionModel(model), name="marked", toolsets=[FunctionToolset([apart]).prefixed("far")])
+
+    @agent.tool_plain
+    @tool(timeout=0.05, host="slow.example")
+    async def slow() -> None:
+        """Takes for ever."""
+        await asyncio.Event().wait()
+
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)], breakers=breakers) as bench:
+        _, events = await bench.ask("marked", "apart")
+        (done,) = [each for each in events if each["type"] == "tool_completed"]
+        assert done["tool_name"] == "far_apart"
+        assert done["results"][0] == 6
+        assert done["results"][1] != os.getpid(), "it ran in a process of its own"
+        end, _ = await bench.ask("marked", "slow")
+        assert end["error"]["code"] == "tool_timed_out"
+    assert breakers.get("host", "slow.example").state == "open"
+    assert breakers.get("host", "archive.example").status().calls == 1
+
+
+@tool(process=True)
+def needs_context(ctx: ToolContext[None]) -> None:
+    """Cannot run elsewhere."""
+
+
+async def test_a_tool_that_wants_its_context_cannot_run_in_a_process_of_its_own(tmp_path: Path) -> None:
+    agent = Agent(TestModel(), name="torn", tools=[needs_context])
+    async with workbench(url(tmp_path), tmp_path, [spec_of(agent)]) as bench:
+        end, _ = await bench.ask("torn")
+    assert end["status"] == "failed"
+    assert "cannot run in a process of its own" in end["error"]["message"]
 
 
 async def test_after_a_restart_no_model_request_is_made_twice(tmp_path: Path) -> None:

@@ -273,6 +273,23 @@ def test_there_are_never_more_breakers_than_the_bound_and_open_ones_stay(breaker
     assert breakers.get("host", "open.example") is open_one
 
 
+def test_a_forgotten_breaker_leaves_no_series_whatever_becomes_of_its_last_calls(breakers: Breakers) -> None:
+    forgotten = breakers.get("host", "long.example")
+    admissions = [forgotten.admit() for _ in range(RULES.failures)]
+    for number in range(MOST_BREAKERS):
+        breakers.get("host", f"{number}.example")
+    for admission in admissions:
+        forgotten.failed("no answer", admission)
+    assert forgotten.state == "open"
+    labels = {"kind": "host", "name": "long.example"}
+    assert metrics.registry.get_sample_value("netra_breaker_state", labels) is None
+    fail(breakers.get("host", "long.example"), RULES.failures)
+    assert metrics.registry.get_sample_value("netra_breaker_state", labels) == 2
+    forgotten.succeeded()
+    assert metrics.registry.get_sample_value("netra_breaker_state", labels) == 2
+    metrics.breaker_state.remove("host", "long.example")
+
+
 def test_a_circuit_changes_whatever_becomes_of_its_alert(clock: ManualClock) -> None:
     def breaks(change: Change) -> None:
         raise OSError(change.name)
