@@ -1,15 +1,17 @@
-"""Takes the screenshots of the README: a real server, the sample file, the question people begin with.
+"""Takes the screenshots of the documents: a real server, the sample file, the question people begin with; a dashboard.
 
     python scripts/take_screenshots.py
 
-Needs the test tools (`pip install -e '.[test]'`) and a Chromium. Writes docs/images/report-light.png, report-dark.png
-and mobile.png. The same page on the same machine gives nearly the same pictures; times in them differ.
+Needs the test tools (`pip install -e '.[test]'`) and a Chromium. Writes docs/images/report-light.png, report-dark.png,
+mobile.png and operations-light.png. The same page on the same machine gives nearly the same pictures; times differ.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,25 +25,37 @@ from support.chat_page import ChatPage  # noqa: E402
 from support.server import ServerProcess  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+AGENTS = (
+    "netra.agents.optimizer:optimizer",
+    *(f"support.agents:{name}" for name in ("streaming", "tools", "echo", "broken")),
+)
 WIDE = (1280, 860)
 NARROW = (390, 844)
 PATIENCE_MS = 60_000
+TRAFFIC_SECONDS = 240
+PAUSE_SECONDS = 4
 
 
 def main() -> None:
-    """Start a server, make the report once, and take it in three ways."""
+    """Start a server, make the report once and take it in three ways; then take the dashboard, after some traffic."""
     path = chromium()
     if path is None:
         raise SystemExit("There is no Chromium. Install one, or name it in NETRA_CHROMIUM.")
     expect.set_options(timeout=PATIENCE_MS)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as data, ServerProcess(Path(data)) as server, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        ServerProcess(Path(data), agents=AGENTS) as server,
+        sync_playwright() as playwright,
+    ):
         account = set_up_admin(server, email="ada@example.com")
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         thread = ask(browser, account)
         take(browser, account, thread, "report-light", WIDE, "light")
         take(browser, account, thread, "report-dark", WIDE, "dark")
         take(browser, account, thread, "mobile", NARROW, "light")
+        work(account)
+        take_operations(browser, account)
         browser.close()
 
 
@@ -72,6 +86,30 @@ def ask(browser: Browser, account: Account) -> str:
     thread = chat.thread_id
     chat.page.context.close()
     return thread
+
+
+def work(account: Account) -> None:
+    """A few minutes of messages, so that the charts have something to show."""
+    began = time.monotonic()
+    with account.client() as client:
+        for number in itertools.count():
+            if time.monotonic() - began > TRAFFIC_SECONDS:
+                return
+            for agent in ("streaming", "tools", "broken" if number % 9 == 0 else "echo"):
+                body = {"id": f"work-{number}-{agent}", "content": str(200 + number % 7 * 300), "agent": agent}
+                client.post("/api/messages", json=body)
+            time.sleep(PAUSE_SECONDS * (0.4 + number % 5 / 3))
+
+
+def take_operations(browser: Browser, account: Account) -> None:
+    """Photograph the overview."""
+    page = open_page(browser, account, "/ops?range=15", WIDE, "light").page
+    expect(page.get_by_text("updated now")).to_be_visible()
+    expect(page.get_by_role("figure", name="Executions", exact=True).get_by_role("img")).to_be_visible()
+    page.wait_for_timeout(3000)  # the charts take in the pushed pictures
+    page.screenshot(path=IMAGES / "operations-light.png")
+    print("docs/images/operations-light.png")
+    page.context.close()
 
 
 def take(browser: Browser, account: Account, thread: str, name: str, size: tuple[int, int], theme: str) -> None:

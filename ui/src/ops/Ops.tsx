@@ -40,7 +40,9 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
     const lost = document.activeElement === null || document.activeElement === document.body;
     if (lost) (main.current?.querySelector<HTMLElement>("h2") ?? main.current)?.focus({ preventScroll: true });
   }, [panel, id]);
-  useEffect(() => document.querySelector(".ops-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [panel]);
+  useEffect(() => {
+    document.querySelector(".ops-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [panel]);
   const alerts = live.picture?.alerts ?? [];
   const urgent = alerts.filter((each) => each.severity === "critical" && !each.acknowledged);
   return (

@@ -79,7 +79,7 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { reado
       })
     : rows;
   return (
-    <div className="table-scroll ops-table" role="region" aria-label={label} tabIndex={0}>
+    <div className="table-scroll ops-table" role="group" aria-label={label} tabIndex={0}>
       <table>
         <thead>
           <tr>
