@@ -43,43 +43,27 @@ def uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
 
 def _uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
     found: dict[ClassKey, list[ClassUse]] = defaultdict(list)
-    names = _names(project)
-    for file in project.files:
-        for row in file.facts.imports:
-            if row.name not in names:
-                continue
-            reached = project.imported(file, row)
-            symbol = reached.symbol
-            if symbol.kind != "class" or symbol.file is None:
-                continue
-            module = project.module(file, row.module, row.level)
-            path = module.file.module if module.file is not None else row.module
-            found[symbol.file.path, symbol.index].append(ClassUse(path, file, row.line, reached.path, row.bound))
+    for _, used in project.by_file(_used):
+        for key, use in used:
+            found[key].append(use)
     return found
 
 
-def _names(project: Project) -> set[str]:
-    """Every name under which a class may be imported: its own, and those of assignments and imports that rename it."""
-    names = {row.name for file in project.files for row in file.facts.classes}
-    renamed = [
-        (each.value.rpartition(".")[2], each.name)
-        for file in project.files
-        for each in file.facts.assignments
-        if each.kind == "alias"
-    ]
-    renamed += [
-        (row.name, row.bound)
-        for file in project.files
-        for row in file.facts.imports
-        if row.name and row.bound != row.name
-    ]
-    names.discard("*")
-    more = True
-    while more:
-        added = {new for old, new in renamed if old in names and new not in names}
-        names |= added
-        more = bool(added)
-    return names - {"*", ""}
+def _used(project: Project, file: File) -> list[tuple[ClassKey, ClassUse]]:
+    found = []
+    for row in file.facts.imports:
+        if row.name in ("", "*"):
+            continue
+        module = project.module(file, row.module, row.level)
+        if module.kind != "module":
+            continue
+        reached = project.imported(file, row)
+        symbol = reached.symbol
+        if symbol.kind == "class" and symbol.file is not None:
+            path = module.file.module if module.file is not None else row.module
+            use = ClassUse(path, file, row.line, reached.path, row.bound)
+            found.append(((symbol.file.path, symbol.index), use))
+    return found
 
 
 def paths(uses_: list[ClassUse]) -> dict[str, list[ClassUse]]:
@@ -88,6 +72,11 @@ def paths(uses_: list[ClassUse]) -> dict[str, list[ClassUse]]:
     for each in uses_:
         found[each.path].append(each)
     return dict(sorted(found.items(), key=lambda each: (-len(each[1]), each[0])))
+
+
+def imports_by_name(file: File) -> Iterator[tuple[str, int]]:
+    """A table of what import statements take from modules: rows of a file's imports."""
+    return ((row.name, index) for index, row in enumerate(file.facts.imports) if row.name)
 
 
 def _classes(file: File) -> Iterator[tuple[str, int]]:

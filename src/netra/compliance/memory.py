@@ -8,7 +8,7 @@ here, and on nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .facts import FileFacts
@@ -25,8 +25,11 @@ Maker = Callable[..., Any]
 class Table(Protocol[T_co]):
     """Rows of all files by name."""
 
-    def get(self, name: str, /) -> Sequence[tuple[File, T_co]]:
+    def get(self, name: Hashable, /) -> Sequence[tuple[File, T_co]]:
         """The rows of a name, in the order of the files."""
+
+    def shared(self) -> Iterator[Sequence[tuple[File, T_co]]]:
+        """The rows of each name that has several, in no order."""
 
 
 class Memory:
@@ -52,7 +55,7 @@ class Memory:
         """See `Project.by_file`."""
         return ((file, look(project, file, *arguments)) for file in project.files)
 
-    def table(self, project: Project, rows: Callable[[File], Iterable[tuple[str, T]]]) -> Table[T]:
+    def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""
         known = self._made.get(rows)
         if known is None:
@@ -62,11 +65,14 @@ class Memory:
 
 
 class _Rows:
-    def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[str, Any]]]) -> None:
-        self._rows: dict[str, list[tuple[File, Any]]] = defaultdict(list)
+    def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[Hashable, Any]]]) -> None:
+        self._rows: dict[Hashable, list[tuple[File, Any]]] = defaultdict(list)
         for file in files:
             for name, row in rows(file):
                 self._rows[name].append((file, row))
 
-    def get(self, name: str) -> Sequence[tuple[File, Any]]:
+    def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
         return self._rows.get(name, ())
+
+    def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
+        return (rows for rows in self._rows.values() if len(rows) > 1)

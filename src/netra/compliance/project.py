@@ -9,7 +9,7 @@ import builtins
 import copy
 import sys
 from collections import defaultdict
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
@@ -204,7 +204,7 @@ class Project:
         assert not keywords
         return self._memory.by_file(self, look, arguments)
 
-    def table(self, rows: Callable[[File], Iterable[tuple[str, _Value]]]) -> Table[_Value]:
+    def table(self, rows: Callable[[File], Iterable[tuple[Hashable, _Value]]]) -> Table[_Value]:
         """Rows of all files by name, as far as a file alone says them."""
         return self._memory.table(self, rows)
 
@@ -325,6 +325,15 @@ class Project:
                 return True
             directory = directory.rpartition("/")[0]
         return "" in self._packages
+
+    @property
+    def last_names(self) -> Iterable[str]:
+        """The last components of all modules' names."""
+        return self._by_tail.keys()
+
+    def modules_named(self, last: str) -> Sequence[File]:
+        """The modules whose names have this last component."""
+        return self._by_tail.get(last, ())
 
     def has_files(self, folder: str) -> bool:
         """Whether a folder without `__init__.py`, by its dotted name, has modules of ours in it, not only below it."""

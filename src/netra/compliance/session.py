@@ -9,16 +9,17 @@ modules may then mean something else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from .facts import FileFacts
 from .memory import Maker, Memory, T, Table
 from .project import File, Names, Project
 
-Name = tuple[Maker, str]
-"""A name in a table."""
+Name = tuple[Maker, Hashable]
+"""A name in a table, or all that have several rows."""
+_SHARED: Final = object()
 
 
 class _Trace:
@@ -82,17 +83,28 @@ class _Parts:
 
 
 class _Rows:
-    def __init__(self, trace: _Trace, rows: Callable[[File], Iterable[tuple[str, Any]]], files: Iterable[File]) -> None:
+    def __init__(
+        self, trace: _Trace, rows: Callable[[File], Iterable[tuple[Hashable, Any]]], files: Iterable[File]
+    ) -> None:
         self._trace = trace
         self._make = rows
-        self._of: dict[File, dict[str, list[Any]]] = {}
-        self._named: dict[str, dict[File, list[Any]]] = defaultdict(dict)
+        self._of: dict[File, dict[Hashable, list[Any]]] = {}
+        self._named: dict[Hashable, dict[File, list[Any]]] = defaultdict(dict)
+        self._several: dict[Hashable, None] = {}
         for file in files:
             self.update(file)
 
-    def get(self, name: str) -> Sequence[tuple[File, Any]]:
+    def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
         if (reading := self._trace.reading) is not None:
             reading.add((self._make, name))
+        return self._rows(name)
+
+    def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
+        if (reading := self._trace.reading) is not None:
+            reading.add((self._make, _SHARED))
+        return map(self._rows, self._several)
+
+    def _rows(self, name: Hashable) -> Sequence[tuple[File, Any]]:
         by_file = self._named.get(name)
         if not by_file:
             return ()
@@ -101,7 +113,7 @@ class _Rows:
 
     def update(self, file: File) -> set[Name]:
         """Take the rows of a file; the names whose rows are others now."""
-        rows: dict[str, list[Any]] = defaultdict(list)
+        rows: dict[Hashable, list[Any]] = defaultdict(list)
         reading, self._trace.reading = self._trace.reading, None
         for name, row in self._make(file):
             rows[name].append(row)
@@ -109,12 +121,21 @@ class _Rows:
         before = self._of.get(file, {})
         self._of[file] = rows
         changed = {name for name in {*before, *rows} if before.get(name) != rows.get(name)}
+        shared = False
         for name in changed:
+            named = self._named[name]
             if name in rows:
-                self._named[name][file] = rows[name]
+                named[file] = rows[name]
             else:
-                del self._named[name][file]
-        return {(self._make, name) for name in changed}
+                del named[file]
+            several = len(named) > 1 or any(len(each) > 1 for each in named.values())
+            shared = shared or several or name in self._several
+            if several:
+                self._several[name] = None
+            else:
+                self._several.pop(name, None)
+        names: set[Name] = {(self._make, name) for name in changed}
+        return {*names, (self._make, _SHARED)} if shared else names
 
 
 class Session(Memory):
@@ -192,7 +213,7 @@ class Session(Memory):
         self._trace.asked[look] = arguments
         return iter(self._updated(project, look, arguments).values.items())
 
-    def table(self, project: Project, rows: Callable[[File], Iterable[tuple[str, T]]]) -> Table[T]:
+    def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""
         known = self._tables.get(rows)
         if known is None:

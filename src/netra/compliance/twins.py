@@ -16,6 +16,7 @@ from itertools import combinations
 
 from .config import Config
 from .facts import MODULE, Class, How, Import, Member
+from .importers import imports_by_name
 from .naming import is_foreign, is_specific, stems, version, without_variant
 from .project import File, Project, Symbol
 
@@ -155,16 +156,10 @@ def _jaccard(one: Iterable[str], other: Iterable[str]) -> float:
 def _find(project: Project, config: Config) -> list[Family]:
     allowed = {each.name for each in config.allow_duplicate}
     by_name: dict[str, list[Symbol]] = defaultdict(list)
-    for file in project.files:
-        if file.scope != "core" or file.facts.generated or is_foreign(file.path):
-            continue
-        seen: dict[str, Symbol] = {}
-        for index, row in enumerate(file.facts.classes):
-            if row.outer != MODULE or row.function != MODULE or row.how & _UNUSUAL or row.name.startswith("_"):
-                continue
-            seen[row.name] = Symbol("class", file, index, how=row.how, line=row.line)
-        for name, symbol in seen.items():
-            by_name[name].append(symbol)
+    for rows in project.table(_public).shared():
+        for file, index in rows:
+            row = file.facts.classes[index]
+            by_name[row.name].append(Symbol("class", file, index, how=row.how, line=row.line))
     groups = {
         name: kept
         for name, symbols in by_name.items()
@@ -173,12 +168,23 @@ def _find(project: Project, config: Config) -> list[Family]:
     if not groups:
         return []
     users = _users(project, set(groups))
-    deployables = _Deployables(project)
+    deployables = project.once(_Deployables)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
         twins = [Twin(each, tuple(sorted(users.get(_key(each), ())))) for each in symbols]
         found.extend(_split(project, config, deployables, name, twins))
     return found
+
+
+def _public(file: File) -> Iterable[tuple[str, int]]:
+    """The public classes of a file of the product; of several of one name the last."""
+    if file.scope != "core" or file.facts.generated or is_foreign(file.path):
+        return ()
+    seen: dict[str, int] = {}
+    for index, row in enumerate(file.facts.classes):
+        if row.outer == MODULE and row.function == MODULE and not row.how & _UNUSUAL and not row.name.startswith("_"):
+            seen[row.name] = index
+    return seen.items()
 
 
 def _key(symbol: Symbol) -> tuple[str, int]:
@@ -280,18 +286,24 @@ def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]
         if symbol.kind == "class" and symbol.file is not file and symbol.class_.name in names:
             found[_key(symbol)].add(file.path)
 
-    for file in project.files:
-        facts = file.facts
-        passes_on = file.is_package and not facts.classes and not facts.functions
-        for row in facts.imports:
-            if row.name in names and not passes_on and not _tells_apart(file, row):
+    imports, dotted = project.table(imports_by_name), project.table(_dotted)
+    for name in names:
+        for file, index in imports.get(name):
+            facts = file.facts
+            row = facts.imports[index]
+            passes_on = file.is_package and not facts.classes and not facts.functions
+            if not passes_on and not _tells_apart(file, row):
                 used(project.imported(file, row).symbol, file)
-        dotted = {each.name for each in facts.calls if "." in each.name}
-        dotted.update(base for each in facts.classes for base in each.bases if "." in base)
-        for name in dotted:
-            if name.rpartition(".")[2] in names:
-                used(project.lookup(file, name).symbol, file)
+        for file, whole in dotted.get(name):
+            used(project.lookup(file, whole).symbol, file)
     return found
+
+
+def _dotted(file: File) -> Iterable[tuple[str, str]]:
+    """Dotted names that a file calls or inherits from, by their last part."""
+    dotted = {each.name for each in file.facts.calls if "." in each.name}
+    dotted.update(base for each in file.facts.classes for base in each.bases if "." in base)
+    return ((name.rpartition(".")[2], name) for name in sorted(dotted))
 
 
 def _tells_apart(file: File, row: Import) -> bool:
@@ -305,17 +317,13 @@ class _Deployables:
     def __init__(self, project: Project) -> None:
         self._parent: dict[tuple[str, str, str], tuple[str, str, str]] = {}
         wanted: dict[tuple[tuple[str, str, str], str], tuple[File, str]] = {}
-        tops = project.tops
-        for file in project.files:
-            own_ = _deployable(file)
-            for row in file.facts.imports:
-                top = row.module.partition(".")[0]
-                if not row.level and top in tops and top != file.module.partition(".")[0]:
-                    wanted.setdefault((own_, top), (file, row.module))
+        for file, reached in project.by_file(_other_tops):
+            for top, module in reached:
+                wanted.setdefault((_deployable(file), top), (file, module))
         for (own_, _), (file, module) in wanted.items():
-            reached = project.module(file, module)
-            if reached.file is not None and not file.service and not reached.file.service:
-                self._parent[self._root(own_)] = self._root(_deployable(reached.file))
+            other = project.module(file, module).file
+            if other is not None and not file.service and not other.service:
+                self._parent[self._root(own_)] = self._root(_deployable(other))
 
     def of(self, file: File) -> tuple[str, str, str]:
         """What a file is deployed with."""
@@ -325,6 +333,16 @@ class _Deployables:
         while (parent := self._parent.get(key, key)) != key:
             key = parent
         return key
+
+
+def _other_tops(project: Project, file: File) -> list[tuple[str, str]]:
+    """The top packages of ours that a file imports besides its own, each with the first module of it."""
+    found: dict[str, str] = {}
+    for row in file.facts.imports:
+        top = row.module.partition(".")[0]
+        if not row.level and top in project.tops and top != file.module.partition(".")[0]:
+            found.setdefault(top, row.module)
+    return [*found.items()]
 
 
 def _deployable(file: File) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
@@ -53,68 +54,81 @@ class _Broken:
     module: File | None
 
 
+def _defined(file: File) -> Iterator[tuple[str, Symbol]]:
+    for name, symbols in file.names.items():
+        for symbol in symbols:
+            if symbol.kind in ("class", "function"):
+                yield name, symbol
+                break
+
+
 class _Index:
     """Where names and modules are, to say where something lives now."""
 
     def __init__(self, project: Project) -> None:
-        self.defined: dict[str, list[Symbol]] = defaultdict(list)
-        self.modules: dict[str, list[File]] = defaultdict(list)
-        for file in project.files:
-            self.modules[file.module.rpartition(".")[2]].append(file)
-            for name, symbols in file.names.items():
-                for symbol in symbols:
-                    if symbol.kind in ("class", "function"):
-                        self.defined[name].append(symbol)
-                        break
+        self._project = project
+        self._defined = project.table(_defined)
 
     def homes(self, name: str, scope: str) -> list[Symbol]:
         """Where a name is defined: in the product when asked from the product."""
-        found = [each for each in self.defined.get(name, ()) if each.file is not None]
+        found = [symbol for _, symbol in self._defined.get(name)]
         product = [each for each in found if each.file is not None and each.file.scope == "core"]
         return product if product or scope == "core" else found
 
     def renamed(self, module: str) -> list[str]:
         """Modules that a missing one may have become: of the same last name, then of a similar name beside it."""
         head, _, last = module.rpartition(".")
-        same = sorted({each.module for each in self.modules.get(last, ()) if "." in each.module})
+        same = sorted({each.module for each in self._project.modules_named(last) if "." in each.module})
         if same:
             return sorted(same, key=lambda name: -difflib.SequenceMatcher(None, name, module).ratio())[:_MOST_PLACES]
-        beside = [name for name in self.modules if name != last]
-        near = difflib.get_close_matches(last, beside, _MOST_PLACES, 0.75)
-        return [each.module for name in near for each in self.modules[name] if each.module.rpartition(".")[0] == head]
+        near = _near(last, frozenset(self._project.last_names))
+        return [
+            each.module
+            for name in near
+            for each in self._project.modules_named(name)
+            if each.module.rpartition(".")[0] == head
+        ]
+
+
+@lru_cache(maxsize=1024)
+def _near(last: str, names: frozenset[str]) -> list[str]:
+    return difflib.get_close_matches(last, sorted(names - {last}), _MOST_PLACES, 0.75)
 
 
 def _broken(project: Project, config: Config) -> Iterator[_Broken]:
-    served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
     roots = {"", "src", "lib", *(root.strip("/") for root in config.source_roots)}
     tops = {file.module.partition(".")[0]: file.package_root for file in project.files if file.is_package}
     doubtful = {top for top, root in tops.items() if root not in roots}
-    unseen: list[_Broken] = []
-    for file in project.files:
-        for row in file.facts.imports:
-            module = project.module(file, row.module, row.level)
-            if module.kind == "missing":
-                if any(each(module.name) for each in served) or _may_appear(project, file, row, module.name):
-                    continue
-                broken = _Broken(file, row, module.name, None)
-                if not row.level and row.module.partition(".")[0] in doubtful:
-                    unseen.append(broken)
-                else:
-                    yield broken
-                continue
-            if doubtful and not row.level and module.file is not None:
-                doubtful.discard(row.module.partition(".")[0])
-            if module.kind == "module" and module.file is not None and row.name not in ("", "*"):
-                symbol = project.imported(file, row).symbol
-                # A name that the module itself fails to import is reported there.
-                lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
-                if lost and not (
-                    _is_open(module.file) or _is_generated(row.name) or _may_be_made(module.file, row.name)
-                ):
-                    yield _Broken(file, row, f"{module.file.module}.{row.name}", module.file)
-    # A package below a folder that is no known root may lie in a namespace, and another distribution have its short
-    # name. That nobody imports it by that name says so.
-    yield from (each for each in unseen if each.row.module.partition(".")[0] not in doubtful)
+    every = [found for _, found in project.by_file(_broken_in, config)]
+    doubtful.difference_update(*(heads for _, heads in every))
+    for broken, _ in every:
+        # A package below a folder that is no known root may lie in a namespace, and another distribution have its short
+        # name. That nobody imports it by that name says so.
+        for each in broken:
+            if each.module is not None or each.row.level or each.row.module.partition(".")[0] not in doubtful:
+                yield each
+
+
+def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Broken], set[str]]:
+    """The broken imports of a file, and the first components of names by which it reaches modules."""
+    served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
+    found: list[_Broken] = []
+    heads: set[str] = set()
+    for row in file.facts.imports:
+        module = project.module(file, row.module, row.level)
+        if module.kind == "missing":
+            if not any(each(module.name) for each in served) and not _may_appear(project, file, row, module.name):
+                found.append(_Broken(file, row, module.name, None))
+            continue
+        if not row.level and module.file is not None:
+            heads.add(row.module.partition(".")[0])
+        if module.kind == "module" and module.file is not None and row.name not in ("", "*"):
+            symbol = project.imported(file, row).symbol
+            # A name that the module itself fails to import is reported there.
+            lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
+            if lost and not (_is_open(module.file) or _is_generated(row.name) or _may_be_made(module.file, row.name)):
+                found.append(_Broken(file, row, f"{module.file.module}.{row.name}", module.file))
+    return found, heads
 
 
 def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 from netra.compliance.config import Config
@@ -11,42 +10,56 @@ from netra.compliance.project import File, Project, Symbol
 from netra.compliance.receivers import Receivers, receivers
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
+FEWEST = 2
+"""Files that define a class of one name."""
 _DATACLASS = frozenset({"dataclass", "dataclasses.dataclass"})
 
 
 def _find(project: Project, config: Config) -> Iterable[Finding]:
+    for _, found in project.by_file(_look):
+        yield from found
+
+
+def _classes(file: File) -> Iterable[tuple[str, int]]:
+    return ((row.name, index) for index, row in enumerate(file.facts.classes) if row.function == MODULE)
+
+
+def _look(project: Project, file: File) -> list[Finding]:
     known = receivers(project)
-    twins: dict[str, list[Symbol]] = defaultdict(list)
-    for each in project.classes():
-        if each.class_.function == MODULE:
-            twins[each.class_.name].append(each)
-    several = {name for name, found in twins.items() if len({each.file for each in found if each.file}) > 1}
-    for file in project.files:
-        for call in file.facts.calls:
-            if not call.keywords or not _may_be(several, file, call):
+    findings = []
+    for call in file.facts.calls:
+        if not call.keywords or not _may_be(project, file, call):
+            continue
+        symbol = project.lookup(file, call.name, call.function).symbol
+        twins = _twins(project, symbol.class_.name) if symbol.kind == "class" else []
+        if len({each.file for each in twins}) < FEWEST:
+            continue
+        taken = _taken(project, known, symbol)
+        if taken is None:
+            continue
+        for keyword in call.keywords:
+            if keyword == "**" or keyword in taken:
                 continue
-            symbol = project.lookup(file, call.name, call.function).symbol
-            if symbol.kind != "class" or symbol.class_.name not in several:
-                continue
-            taken = _taken(project, known, symbol)
-            if taken is None:
-                continue
-            for keyword in call.keywords:
-                if keyword == "**" or keyword in taken:
-                    continue
-                others = [
-                    each
-                    for each in twins[symbol.class_.name]
-                    if each.file is not symbol.file and _takes(project, known, each, keyword)
-                ]
-                if others:
-                    yield _finding(file, call, keyword, symbol, taken, sorted(others, key=lambda each: each.qualified))
+            others = [each for each in twins if each.file is not symbol.file and _takes(project, known, each, keyword)]
+            if others:
+                others.sort(key=lambda each: each.qualified)
+                findings.append(_finding(file, call, keyword, symbol, taken, others))
+    return findings
 
 
-def _may_be(several: set[str], file: File, call: Call) -> bool:
-    """Whether a called name can be one of the classes: it is one of theirs, or bound to something here."""
+def _twins(project: Project, name: str) -> list[Symbol]:
+    return [
+        Symbol("class", file, index, line=file.facts.classes[index].line)
+        for file, index in project.table(_classes).get(name)
+    ]
+
+
+def _may_be(project: Project, file: File, call: Call) -> bool:
+    """Whether a called name can be one of several classes: it is one of theirs, or bound to something here."""
     head, _, last = call.name.rpartition(".")
-    return last in several or (not head and any(each.kind == "import" for each in file.names.get(last, ())))
+    if not head and any(each.kind == "import" for each in file.names.get(last, ())):
+        return True
+    return len({file for file, _ in project.table(_classes).get(last)}) >= FEWEST
 
 
 def _taken(project: Project, known: Receivers, symbol: Symbol) -> frozenset[str] | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, SKETCH, Function
@@ -36,13 +38,7 @@ _Row = tuple[File, int]
 
 def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
     """SSOT111: functions of one text in several modules."""
-    by_digest: dict[tuple[Hashable, str], list[_Row]] = defaultdict(list)
-    for file in _ours(project):
-        deployable = _deployable(file)
-        for index, row in enumerate(file.facts.functions):
-            if row.digest and row.sketch and not row.stub and row.outer == MODULE:
-                by_digest[deployable, row.digest].append((file, index))
-    for group in by_digest.values():
+    for group in project.table(_texts).shared():
         rows = _one_each(group)
         if not 2 <= len(rows) <= MOST_COPIES or _whole_files_are_copies(rows) or _whole_classes_are_copies(rows):
             continue
@@ -58,29 +54,27 @@ def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
 
 def near_copies(project: Project, config: Config) -> Iterable[Finding]:
     """SSOT112: functions that differ in a few lines."""
-    rows, index = _index(project)
-    parent: dict[int, int] = {}
+    parent: dict[_Row, _Row] = {}
 
-    def root(at: int) -> int:
-        while (above := parent.get(at, at)) != at:
-            at = above
-        return at
+    def root(row: _Row) -> _Row:
+        while (above := parent.get(row, row)) != row:
+            row = above
+        return row
 
-    seen: set[tuple[int, int]] = set()
-    for candidates in index.values():
-        if not 2 <= len(candidates) <= MOST_ALIKE:
+    seen: set[tuple[_Row, _Row]] = set()
+    for candidates in project.table(_sketches).shared():
+        if len(candidates) > MOST_ALIKE:
             continue
-        for at, one in enumerate(candidates):
-            for other in candidates[at + 1 :]:
-                if (one, other) in seen:
-                    continue
-                seen.add((one, other))
-                if root(one) != root(other) and _are_near(rows[one], rows[other]):
-                    parent[root(other)] = root(one)
-    groups: dict[int, list[_Row]] = defaultdict(list)
-    for at in {*parent, *parent.values()}:
-        groups[root(at)].append(rows[at])
-    for _, group in sorted(groups.items()):
+        for one, other in combinations(candidates, 2):
+            if (one, other) in seen:
+                continue
+            seen.add((one, other))
+            if root(one) != root(other) and _are_near(one, other):
+                parent[root(other)] = root(one)
+    groups: dict[_Row, list[_Row]] = defaultdict(list)
+    for row in {*parent, *parent.values()}:
+        groups[root(row)].append(row)
+    for group in groups.values():
         names = sorted({_function(each).qualname for each in group})
         yield _finding(
             "SSOT112",
@@ -91,17 +85,24 @@ def near_copies(project: Project, config: Config) -> Iterable[Finding]:
         )
 
 
-def _index(project: Project) -> tuple[list[_Row], dict[int, list[int]]]:
-    """The functions that are long enough, and by each of their smallest hashes which of them have it."""
-    index: dict[int, list[int]] = defaultdict(list)
-    rows: list[_Row] = []
-    for file in _ours(project):
-        for at, row in enumerate(file.facts.functions):
-            if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
-                for each in hashes(row.sketch[: 4 * _PREFIX]):
-                    index[each].append(len(rows))
-                rows.append((file, at))
-    return rows, index
+def _texts(file: File) -> Iterator[tuple[tuple[Hashable, str], int]]:
+    """The functions of a file by their text and what they are deployed with."""
+    if not _is_ours(file):
+        return
+    deployable = _deployable(file)
+    for at, row in enumerate(file.facts.functions):
+        if row.digest and row.sketch and not row.stub and row.outer == MODULE:
+            yield (deployable, row.digest), at
+
+
+def _sketches(file: File) -> Iterator[tuple[int, int]]:
+    """The functions of a file that are long enough, by each of their smallest hashes."""
+    if not _is_ours(file):
+        return
+    for at, row in enumerate(file.facts.functions):
+        if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
+            for each in hashes(row.sketch[: 4 * _PREFIX]):
+                yield each, at
 
 
 def copied_files(project: Project, config: Config) -> Iterable[Finding]:
@@ -122,17 +123,19 @@ def copied_files(project: Project, config: Config) -> Iterable[Finding]:
 
 
 def _copied_files(project: Project) -> list[list[File]]:
-    by_digest: dict[tuple[Hashable, str], list[File]] = defaultdict(list)
-    for file in _ours(project):
-        facts = file.facts
-        definitions = len(facts.classes) + len(facts.functions)
-        if (
-            facts.digest
-            and facts.lines >= (LONE_LINES if definitions < 2 or file.is_package else FILE_LINES)
-            and definitions
-        ):
-            by_digest[_deployable(file), facts.digest].append(file)
-    return [group for group in by_digest.values() if len(_apart(group)) > 1 and not _is_private_to_each(group)]
+    groups = [[file for file, _ in rows] for rows in project.table(_whole_texts).shared()]
+    return [group for group in groups if len(_apart(group)) > 1 and not _is_private_to_each(group)]
+
+
+def _whole_texts(file: File) -> Iterator[tuple[tuple[Hashable, str], None]]:
+    """A file by its text and what it is deployed with, when there is enough of it."""
+    if not _is_ours(file):
+        return
+    facts = file.facts
+    definitions = len(facts.classes) + len(facts.functions)
+    least = LONE_LINES if definitions < 2 or file.is_package else FILE_LINES
+    if facts.digest and facts.lines >= least and definitions:
+        yield (_deployable(file), facts.digest), None
 
 
 def _is_private_to_each(files: list[File]) -> bool:
@@ -146,10 +149,8 @@ def _is_backup(file: File) -> bool:
     return any(word in name for word in ("backup", "copy", "_bak", "_old", "_orig"))
 
 
-def _ours(project: Project) -> Iterator[File]:
-    for file in project.files:
-        if file.scope == "core" and not file.facts.generated and not is_foreign(file.path):
-            yield file
+def _is_ours(file: File) -> bool:
+    return file.scope == "core" and not file.facts.generated and not is_foreign(file.path)
 
 
 def _deployable(file: File) -> Hashable:
@@ -162,7 +163,7 @@ def _apart(files: Sequence[File]) -> list[File]:
     return list({without_variant(file.path): file for file in files}.values())
 
 
-def _one_each(rows: list[_Row]) -> list[_Row]:
+def _one_each(rows: Sequence[_Row]) -> list[_Row]:
     by_file = {file.path: (file, index) for file, index in reversed(rows)}
     kept = {file.path for file in _apart([file for file, _ in by_file.values()])}
     return sorted((row for path, row in by_file.items() if path in kept), key=lambda row: row[0].path)
@@ -192,7 +193,12 @@ def _are_near(one: _Row, other: _Row) -> bool:
         return False  # a function in both styles of calling
     if _deployable(one[0]) != _deployable(other[0]):
         return False
-    ours, theirs = set(hashes(left.sketch)), set(hashes(right.sketch))
+    return _are_alike(left.sketch, right.sketch)
+
+
+@lru_cache(maxsize=65536)
+def _are_alike(one: bytes, other: bytes) -> bool:
+    ours, theirs = set(hashes(one)), set(hashes(other))
     if len(ours & theirs) < LIKENESS * max(len(ours), len(theirs)):
         return False  # the union has at least so many
     smallest = sorted(ours | theirs)[:SKETCH]

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Call, Function
+from netra.compliance.importers import imports_by_name
 from netra.compliance.naming import is_foreign, words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -199,13 +200,12 @@ def _is_apart(each: Made, class_: Symbol) -> bool:
 def _users(project: Project, names: set[str]) -> dict[str, set[str]]:
     """The files that import each of some functions."""
     found: dict[str, set[str]] = defaultdict(set)
-    last = {name.rpartition(".")[2] for name in names}
-    for file in project.files:
-        for row in file.facts.imports:
-            if row.name in last:
-                symbol = project.imported(file, row).symbol
-                if symbol.kind == "function" and symbol.qualified in names and symbol.file is not file:
-                    found[symbol.qualified].add(file.path)
+    imports = project.table(imports_by_name)
+    for last in {name.rpartition(".")[2] for name in names}:
+        for file, index in imports.get(last):
+            symbol = project.imported(file, file.facts.imports[index]).symbol
+            if symbol.kind == "function" and symbol.qualified in names and symbol.file is not file:
+                found[symbol.qualified].add(file.path)
     return found
 
 

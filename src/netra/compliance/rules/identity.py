@@ -68,13 +68,13 @@ def stand_ins(project: Project) -> list[StandIn]:
 
 
 def _find(project: Project) -> list[StandIn]:
-    return [each for file in _ours(project) for each in _stand_ins(project, file)]
+    return [each for _, found in project.by_file(_stand_ins_in) for each in found]
 
 
-def _ours(project: Project) -> Iterator[File]:
-    for file in project.files:
-        if file.scope == "core" and not file.facts.generated and not is_foreign(file.path):
-            yield file
+def _stand_ins_in(project: Project, file: File) -> list[StandIn]:
+    if file.scope == "core" and not file.facts.generated and not is_foreign(file.path):
+        return list(_stand_ins(project, file))
+    return []
 
 
 def _stand_ins(project: Project, file: File) -> Iterator[StandIn]:
@@ -264,9 +264,14 @@ def subclasses_instead_of_aliases(project: Project, config: Config) -> Iterable[
 
 def rebound_classes(project: Project, config: Config) -> Iterable[Finding]:
     """SSOT123: a name that a module binds to a class, and then to another."""
-    for file in project.files:
-        if file.scope == "core" and not is_foreign(file.path) and not is_for_tests(file.path):
-            yield from _rebound(project, file)
+    for _, found in project.by_file(_rebound_in):
+        yield from found
+
+
+def _rebound_in(project: Project, file: File) -> list[Finding]:
+    if file.scope == "core" and not is_foreign(file.path) and not is_for_tests(file.path):
+        return list(_rebound(project, file))
+    return []
 
 
 def _rebound(project: Project, file: File) -> Iterator[Finding]:

@@ -55,15 +55,22 @@ def overloads(project: Project, config: Config) -> Iterable[Finding]:
 
 def _aliases(project: Project) -> dict[ClassKey, list[_Alias]]:
     found: dict[ClassKey, list[_Alias]] = defaultdict(list)
-    for file in project.files:
-        if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+    for _, aliases in project.by_file(_aliases_in):
+        for key, alias in aliases:
+            found[key].append(alias)
+    return found
+
+
+def _aliases_in(project: Project, file: File) -> list[tuple[ClassKey, _Alias]]:
+    found: list[tuple[ClassKey, _Alias]] = []
+    if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+        return found
+    for row in file.facts.assignments:
+        if row.kind != "alias" or row.function != MODULE or row.how & _UNUSUAL or not _is_class_name(row.name):
             continue
-        for row in file.facts.assignments:
-            if row.kind != "alias" or row.function != MODULE or row.how & _UNUSUAL or not _is_class_name(row.name):
-                continue
-            symbol = project.lookup(file, row.value).symbol
-            if symbol.kind == "class" and symbol.file is not None and symbol.class_.name != row.name:
-                found[symbol.file.path, symbol.index].append(_Alias(row.name, file, row.line))
+        symbol = project.lookup(file, row.value).symbol
+        if symbol.kind == "class" and symbol.file is not None and symbol.class_.name != row.name:
+            found.append(((symbol.file.path, symbol.index), _Alias(row.name, file, row.line)))
     return found
 
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from netra.compliance.config import Config
-from netra.compliance.facts import MODULE, FileFacts, How, Import
+from netra.compliance.facts import MODULE, How, Import
 from netra.compliance.graph import graph
 from netra.compliance.importers import ClassUse, uses
 from netra.compliance.naming import is_foreign
@@ -78,15 +78,10 @@ def _table(home: str, name: str, by_path: dict[str, list[ClassUse]]) -> Iterator
 
 def shims(project: Project, config: Config) -> Iterable[Finding]:
     """SSOT132: a module that has nothing of its own."""
-    for file in project.files:
-        if file.scope != "core" or file.is_package or is_foreign(file.path) or file.module.endswith("__main__"):
-            continue
-        facts = file.facts
-        if not facts.imports or facts.classes or facts.functions or facts.calls or facts.names or facts.generated:
-            continue
-        passed = _passed_on(project, file, facts)
+    for file, passed in project.by_file(_passed_on):
         if not passed:
             continue
+        facts = file.facts
         links = [each for each in graph(project).importers.get(file, ()) if each.importer is not file]
         if links or facts.exports or any(row.name == "*" for row in facts.imports):
             count = len({each.importer.path for each in links})
@@ -104,9 +99,14 @@ def shims(project: Project, config: Config) -> Iterable[Finding]:
             )
 
 
-def _passed_on(project: Project, file: File, facts: FileFacts) -> dict[str, str]:
+def _passed_on(project: Project, file: File) -> dict[str, str]:
     """The names that a module has from others of ours, and where they are from; empty when it does something else."""
     found: dict[str, str] = {}
+    if file.scope != "core" or file.is_package or is_foreign(file.path) or file.module.endswith("__main__"):
+        return found
+    facts = file.facts
+    if not facts.imports or facts.classes or facts.functions or facts.calls or facts.names or facts.generated:
+        return found
     used = {each.value.partition(".")[0] for each in facts.assignments if each.kind == "alias"}
     for row in facts.imports:
         if row.how & _NOT_MERELY_PASSED:

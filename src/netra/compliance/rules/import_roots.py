@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netra.compliance.config import Config
-from netra.compliance.facts import How
+from netra.compliance.facts import How, Import
 from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -24,17 +24,18 @@ _UNSHADOWED = frozenset(sys.builtin_module_names) | {"test", "tests", "this", "s
 
 
 def _twice(project: Project, config: Config) -> Iterable[Finding]:
+    spelled: dict[str, set[str]] = defaultdict(set)
+    users: dict[str, list[File]] = defaultdict(list)
+    for file, found in project.by_file(_spelled):
+        for path, name in found:
+            spelled[path].add(name)
+            users[path].append(file)
+    several = {path for path, called in spelled.items() if len(called) > 1}
     names: dict[str, dict[str, list[Place]]] = defaultdict(lambda: defaultdict(list))
-    for file in project.files:
-        for row in file.facts.imports:
-            if row.level or row.how & How.TYPE_CHECKING:
-                continue
-            module = project.module(file, row.module)
-            if module.kind != "module" or module.file is None or module.file.is_package or module.file is file:
-                continue
-            if module.file.scope != file.scope or module.file.service != file.service:
-                continue
-            names[module.file.path][row.module].append(Place(file.path, row.line, f"imports {row.module}"))
+    for file in sorted({file for path in several for file in users[path]}, key=lambda file: file.path):
+        for path, row in _named(project, file):
+            if path in several:
+                names[path][row.module].append(Place(file.path, row.line, f"imports {row.module}"))
     # One finding for two roots, not one for each file below them.
     pairs: dict[tuple[str, str], list[tuple[File, list[Place]]]] = defaultdict(list)
     for path, used in names.items():
@@ -64,6 +65,29 @@ def _twice(project: Project, config: Config) -> Iterable[Finding]:
         )
 
 
+def _heads(project: Project, file: File) -> list[tuple[str, int, bool]]:
+    """The first components of what a file imports by a whole name: line, and whether there is no more to the name."""
+    return [
+        (row.module.partition(".")[0], row.line, "." not in row.module) for row in file.facts.imports if not row.level
+    ]
+
+
+def _spelled(project: Project, file: File) -> set[tuple[str, str]]:
+    return {(path, row.module) for path, row in _named(project, file)}
+
+
+def _named(project: Project, file: File) -> Iterator[tuple[str, Import]]:
+    """The modules that a file imports by a whole name, where it is deployed with them."""
+    for row in file.facts.imports:
+        if row.level or row.how & How.TYPE_CHECKING:
+            continue
+        module = project.module(file, row.module)
+        if module.kind != "module" or module.file is None or module.file.is_package or module.file is file:
+            continue
+        if module.file.scope == file.scope and module.file.service == file.service:
+            yield module.file.path, row
+
+
 def _shadows(project: Project, config: Config) -> Iterable[Finding]:
     roots = _ROOTS | {each.strip("/") for each in config.source_roots}
     tops: dict[str, list[File]] = defaultdict(list)
@@ -75,13 +99,12 @@ def _shadows(project: Project, config: Config) -> Iterable[Finding]:
         return
     users: dict[str, list[tuple[File, int]]] = defaultdict(list)
     heads: set[str] = set()
-    for file in project.files:
-        for row in file.facts.imports:
-            head = row.module.partition(".")[0]
-            if not row.level and "." in row.module:
+    for file, found in project.by_file(_heads):
+        for head, line, is_whole in found:
+            if not is_whole:
                 heads.add(head)
-            if not row.level and head in tops:
-                users[head].append((file, row.line))
+            if head in tops:
+                users[head].append((file, line))
     for top, files in sorted(tops.items()):
         by_root: dict[str, list[File]] = defaultdict(list)
         for file in files:

@@ -23,17 +23,11 @@ _LEAST_ABSOLUTE = 0.8
 def _find(project: Project, config: Config) -> Iterable[Finding]:
     relative: dict[tuple[str, str], dict[str, list[Import]]] = defaultdict(dict)
     absolute: dict[tuple[str, str], int] = defaultdict(int)
-    for file in project.files:
-        if file.facts.generated or is_foreign(file.path):
-            continue
-        if file.is_package or "." not in file.module:
-            continue  # what a package takes from its own parts, it rightly takes relatively
+    for file, (mine, whole) in project.by_file(_styles):
         top = file.module.partition(".")[0]
-        mine = [row for row in file.facts.imports if row.level]
         if mine:
             relative[top, file.scope][file.path] = mine
-        whole = {(row.line, row.column) for row in file.facts.imports if not row.level and _top(row) == top}
-        absolute[top, file.scope] += len(whole)
+        absolute[top, file.scope] += whole
     everywhere = bool({"SSOT204", "relative-import"} & {*config.select, *config.extend_select})
     for key, files in relative.items():
         count = sum(len({(row.line, row.column) for row in rows}) for rows in files.values())
@@ -42,6 +36,16 @@ def _find(project: Project, config: Config) -> Iterable[Finding]:
             continue
         for path, rows in files.items():
             yield _finding(project.by_path[path], rows, key[0], absolute[key], total)
+
+
+def _styles(project: Project, file: File) -> tuple[list[Import], int]:
+    """The relative imports of a file, and the number of statements that import its own package by its whole name."""
+    # What a package takes from its own parts, it rightly takes relatively.
+    if file.facts.generated or is_foreign(file.path) or file.is_package or "." not in file.module:
+        return [], 0
+    top = file.module.partition(".")[0]
+    whole = {(row.line, row.column) for row in file.facts.imports if not row.level and _top(row) == top}
+    return [row for row in file.facts.imports if row.level], len(whole)
 
 
 def _top(row: Import) -> str:

@@ -26,12 +26,16 @@ _DOUBLES = frozenset({"fake", "mock", "stub"})
 
 
 def _find(project: Project, config: Config) -> Iterator[Finding]:
-    for file in project.files:
-        is_real = any(matches(file.path, pattern) for pattern in config.real_services)
-        if is_real:
-            yield from _doubles(file)
-        if is_real or _is_product(file):
-            yield from _imports(project, file, is_real=is_real)
+    for _, found in project.by_file(_look, config):
+        yield from found
+
+
+def _look(project: Project, file: File, config: Config) -> list[Finding]:
+    is_real = any(matches(file.path, pattern) for pattern in config.real_services)
+    findings = list(_doubles(file)) if is_real else []
+    if is_real or _is_product(file):
+        findings += _imports(project, file, is_real=is_real)
+    return findings
 
 
 def _is_product(file: File) -> bool:

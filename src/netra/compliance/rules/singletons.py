@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, FileFacts, How
 from netra.compliance.graph import graph
+from netra.compliance.importers import imports_by_name
 from netra.compliance.naming import words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -112,8 +113,10 @@ _Found = tuple[File, str, int, Symbol, tuple[Write, ...]]
 
 def _find(project: Project) -> Iterator[Singleton]:
     found: dict[tuple[str, str], _Found] = {}
-    for each in (each for file in project.files if is_product(file) for each in _in(project, file)):
-        found.setdefault((each[0].path, each[1]), each)
+    for _, every in project.by_file(_in):
+        for each in every:
+            if _is_the_only_one(project, each[3], each[0], each[1]):
+                found.setdefault((each[0].path, each[1]), each)
     if not found:
         return
     reached = _reached_by_requests(project)
@@ -124,7 +127,10 @@ def _find(project: Project) -> Iterator[Singleton]:
             yield Singleton(file, name, line, class_, writes, by[0])
 
 
-def _in(project: Project, file: File) -> Iterator[_Found]:
+def _in(project: Project, file: File) -> list[_Found]:
+    found: list[_Found] = []
+    if not is_product(file):
+        return found
     for row in file.facts.assignments:
         if row.kind != "call" or row.how & (How.TYPE_CHECKING | How.FALLBACK) or not row.value:
             continue
@@ -132,8 +138,9 @@ def _in(project: Project, file: File) -> Iterator[_Found]:
         if symbol.kind != "class" or symbol.file is None:
             continue
         writes = _writes(project, symbol)
-        if writes and _is_the_only_one(project, symbol, file, row.name):
-            yield file, row.name, row.line, symbol, writes
+        if writes:
+            found.append((file, row.name, row.line, symbol, writes))
+    return found
 
 
 def _writes(project: Project, symbol: Symbol) -> tuple[Write, ...]:
@@ -189,7 +196,7 @@ def _is_the_only_one(project: Project, symbol: Symbol, file: File, name: str) ->
 
 def _reached_by_requests(project: Project) -> set[str]:
     """Paths of modules that serve requests, and of all that they import."""
-    waiting = deque(file for file in project.files if is_product(file) and serves_requests(file.facts))
+    waiting = deque(file for file, serves in project.by_file(_serves) if serves)
     found = {file.path for file in waiting}
     links = graph(project)
     while waiting:
@@ -199,6 +206,10 @@ def _reached_by_requests(project: Project) -> set[str]:
                 found.add(imported.path)
                 waiting.append(imported)
     return found
+
+
+def _serves(project: Project, file: File) -> bool:
+    return is_product(file) and serves_requests(file.facts)
 
 
 def serves_requests(facts: FileFacts) -> bool:
@@ -228,21 +239,20 @@ def _users(project: Project, wanted: set[tuple[str, str]]) -> dict[tuple[str, st
                 found[path, name].add(path)
                 givers[path, facts.functions[row.function].name].add(name)
     names = {name for _, name in wanted} | {name for _, name in givers}
-    for file in project.files:
-        if not is_product(file):
+    imports = project.table(imports_by_name)
+    for file, index in (row for name in names for row in imports.get(name)):
+        each = file.facts.imports[index]
+        if each.how & How.TYPE_CHECKING or not is_product(file):
             continue
-        for each in file.facts.imports:
-            if each.name not in names or each.how & How.TYPE_CHECKING:
-                continue
-            symbol = project.imported(file, each).symbol
-            if symbol.file is None:
-                continue
-            path = symbol.file.path
-            if symbol.kind == "value" and each.name in by_path.get(path, ()):
-                found[path, each.name].add(file.path)
-            elif symbol.kind == "function":
-                for name in givers.get((path, each.name), ()):
-                    found[path, name].add(file.path)
+        symbol = project.imported(file, each).symbol
+        if symbol.file is None:
+            continue
+        path = symbol.file.path
+        if symbol.kind == "value" and each.name in by_path.get(path, ()):
+            found[path, each.name].add(file.path)
+        elif symbol.kind == "function":
+            for name in givers.get((path, each.name), ()):
+                found[path, name].add(file.path)
     return found
 
 

@@ -17,27 +17,40 @@ _OF_GENERATORS = frozenset({"gapic_v1", "gapic_version"})
 
 
 def _files(project: Project, config: Config) -> Iterator[Finding]:
-    for file in _own(project):
-        lines = file.facts.lines
-        severity = _severity(lines, config.max_file_lines)
-        if severity is not None:
-            yield Finding(
-                "SSOT701",
-                severity,
-                Place(file.path, 1),
-                f"`{file.module}` has {lines:,} lines, more than {_limit(severity, config.max_file_lines):,}.",
-                (file.module,),
-                hint="Find the second concept in it and give it a module of its own.",
-            )
+    for _, found in project.by_file(_file, config):
+        yield from found
+
+
+def _file(project: Project, file: File, config: Config) -> list[Finding]:
+    lines = file.facts.lines
+    severity = _severity(lines, config.max_file_lines)
+    if severity is None or not _is_own(file):
+        return []
+    return [
+        Finding(
+            "SSOT701",
+            severity,
+            Place(file.path, 1),
+            f"`{file.module}` has {lines:,} lines, more than {_limit(severity, config.max_file_lines):,}.",
+            (file.module,),
+            hint="Find the second concept in it and give it a module of its own.",
+        )
+    ]
 
 
 def _functions(project: Project, config: Config) -> Iterator[Finding]:
-    for file in _own(project):
-        for row in file.facts.functions:
-            lines = row.end - row.line + 1
-            severity = _severity(lines, config.max_function_lines)
-            if severity is not None:
-                yield Finding(
+    for _, found in project.by_file(_functions_in, config):
+        yield from found
+
+
+def _functions_in(project: Project, file: File, config: Config) -> list[Finding]:
+    findings = []
+    for row in file.facts.functions:
+        lines = row.end - row.line + 1
+        severity = _severity(lines, config.max_function_lines)
+        if severity is not None and _is_own(file):
+            findings.append(
+                Finding(
                     "SSOT702",
                     severity,
                     Place(file.path, row.line),
@@ -45,10 +58,12 @@ def _functions(project: Project, config: Config) -> Iterator[Finding]:
                     (f"{file.module}.{row.qualname}",),
                     hint="Each paragraph that has a comment above it is a function that wants that name.",
                 )
+            )
+    return findings
 
 
-def _own(project: Project) -> Iterator[File]:
-    return (file for file in project.files if not (file.facts.generated or is_foreign(file.path) or _is_client(file)))
+def _is_own(file: File) -> bool:
+    return not (file.facts.generated or is_foreign(file.path) or _is_client(file))
 
 
 def _is_client(file: File) -> bool:

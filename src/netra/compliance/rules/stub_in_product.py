@@ -28,19 +28,25 @@ _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK
 
 
 def _find(project: Project, config: Config) -> Iterator[Finding]:
-    for file in project.files:
-        if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+    for _, found in project.by_file(_look):
+        yield from found
+
+
+def _look(project: Project, file: File) -> list[Finding]:
+    findings: list[Finding] = []
+    if file.scope != "core" or file.facts.generated or is_foreign(file.path) or is_for_tests(file.path):
+        return findings
+    for row in file.facts.functions:
+        if (
+            not row.admits
+            or row.admits.startswith("dummy")
+            or not _is_public(row)
+            or _does_nothing_on_purpose(file.path)
+        ):
             continue
-        for row in file.facts.functions:
-            if (
-                not row.admits
-                or row.admits.startswith("dummy")
-                or not _is_public(row)
-                or _does_nothing_on_purpose(file.path)
-            ):
-                continue
-            if row.owner == MODULE or _is_concrete(file, row.owner):
-                yield _finding(file, row)
+        if row.owner == MODULE or _is_concrete(file, row.owner):
+            findings.append(_finding(file, row))
+    return findings
 
 
 def _is_public(row: Function) -> bool:
