@@ -19,11 +19,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 import structlog
+
+from netra.monitoring.lag import culprit
 
 T = TypeVar("T")
 
@@ -160,20 +161,6 @@ class LoopWatchdog:
         run_id = _run.get()
         if run_id is None or asyncio.current_task(loop) is None:
             return  # the server itself, or the loop turns already
-        where = _where(frame)
+        where = culprit(frame)
         loop.call_soon_threadsafe(self._taken_back, run_id, where)  # to log here could break into another log line
         raise LoopHeld(where)
-
-
-def _where(frame: FrameType | None) -> str:
-    """The line that holds the loop: the innermost one that is neither of the standard library nor of a package."""
-    own = Path(__file__).parents[1]
-    library = Path(asyncio.__file__).parents[1]
-    first = frame
-    while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if not path.is_relative_to(library) and "site-packages" not in path.parts and not path.is_relative_to(own):
-            break
-        frame = frame.f_back
-    found = frame or first
-    return "an unknown line" if found is None else f"{Path(found.f_code.co_filename).name}:{found.f_lineno}"
