@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from hashlib import blake2b, sha256
+from itertools import accumulate
 from struct import pack, unpack
 from zlib import crc32
 
@@ -98,6 +99,8 @@ def _declared(data: bytes) -> str:
 class Lines:
     """The lines of a file as they count for digests: stripped, without comments and docstrings.
 
+    Docstrings are left out first; then the digests of any part cost little more than to look at its bytes once.
+
     Args:
         text: with `\\n` between lines.
     """
@@ -113,9 +116,30 @@ class Lines:
             self._lines[at] = ""
             self._prose.add(at)
 
-    def of(self, first: int, last: int) -> list[str]:
-        """What counts of lines `first` to `last`, from 1, both included."""
-        return [line for line in self._lines[first - 1 : last] if line]
+    def seal(self) -> None:
+        """All docstrings are left out. What counts is kept as one run of bytes from here on."""
+        self._bytes = "\n".join(filter(None, self._lines)).encode("utf-8", "surrogatepass")
+        counting = self._bytes.split(b"\n") if self._bytes else []
+        self._before = [0, *accumulate(map(bool, self._lines))]  # lines that count, before each
+        self._starts = [0, *accumulate([len(each) + 1 for each in counting])]
+        self._hashes = list(map(crc32, counting))
+
+    def digest(self, first: int, last: int) -> str:
+        """A hash that only equal lines share, of lines `first` to `last`, from 1, both included; empty for none."""
+        start, end = self._counting(first, last)
+        return _digest(self._bytes[self._starts[start] : self._starts[end] - 1]) if start < end else ""
+
+    def digest_of_all(self) -> str:
+        """That of the file."""
+        return _digest(self._bytes) if self._bytes else ""
+
+    def sketch(self, first: int, last: int) -> bytes:
+        """The smallest hashes of the lines after the first that counts, which names the function; see `hashes`."""
+        start, end = self._counting(first, last)
+        if end - start - 1 < SKETCH_LINES:
+            return b""
+        found = sorted(set(self._hashes[start + 1 : end]))[:SKETCH]
+        return pack(f"<{len(found)}I", *found)
 
     def admission(self, first: int, last: int) -> str:
         """The words by which comments and docstrings of these lines say that they do no work yet; empty for none."""
@@ -126,24 +150,18 @@ class Lines:
                 return " ".join(match.group(0).lower().strip(" #\"'*.,:;-").split())
         return ""
 
-    def everything(self) -> list[str]:
-        """What counts of the file."""
-        return [line for line in self._lines if line]
+    def _counting(self, first: int, last: int) -> tuple[int, int]:
+        before = self._before
+        return before[min(first, len(before)) - 1], before[min(last, len(before) - 1)]
 
 
 def digest(lines: list[str]) -> str:
     """A hash that only equal lines share; empty for none."""
-    return blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest() if lines else ""
+    return _digest("\n".join(lines).encode("utf-8", "surrogatepass")) if lines else ""
 
 
-def sketch(lines: list[str]) -> bytes:
-    """The smallest hashes of the lines after the first, which names the function; see `hashes`."""
-    body = lines[1:]
-    if len(body) < SKETCH_LINES:
-        return b""
-    distinct = "\n".join(set(body)).encode("utf-8", "surrogatepass").split(b"\n")
-    found = sorted(set(map(crc32, distinct)))[:SKETCH]
-    return pack(f"<{len(found)}I", *found)
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=12).hexdigest()
 
 
 def hashes(sketch: bytes) -> tuple[int, ...]:

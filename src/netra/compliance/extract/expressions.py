@@ -12,8 +12,6 @@ from .scopes import NameScope, Scene, at, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
 _OWN_NAMES = frozenset({"exec", "locals", "vars"})
-_LEAVES: frozenset[type] = frozenset({ast.Name, ast.Constant})
-"""In which there is nothing to find."""
 _INNER: dict[type, tuple[str, ...]] = {
     kind: tuple(name for name in kind._fields if name not in ("ctx", "op", "ops", "conversion"))
     for kind in ast.expr.__subclasses__()
@@ -33,9 +31,8 @@ class Expressions:
 
     def _expression(self, node: ast.expr, place: Scene) -> None:
         """Reads, calls, tests and names bound in an expression."""
-        kind = type(node)
-        if kind not in _LEAVES:
-            _EXPRESSIONS.get(kind, Expressions._parts)(self, node, place)
+        if (visit := _EXPRESSIONS.get(type(node))) is not None:
+            visit(self, node, place)
 
     def _parts(self, node: ast.expr, place: Scene) -> None:
         """What stands in an expression of which nothing else is to be said."""
@@ -43,23 +40,23 @@ class Expressions:
         for name in _INNER.get(kind, kind._fields):
             inner = getattr(node, name)
             for each in inner if type(inner) is list else (inner,):
-                if type(each) not in _LEAVES and isinstance(each, ast.expr):
-                    _EXPRESSIONS.get(type(each), Expressions._parts)(self, each, place)
+                if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                    visit(self, each, place)
 
     def _pair(self, node: ast.BinOp, place: Scene) -> None:
         for each in (node.left, node.right):
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
 
     def _several(self, node: ast.BoolOp | ast.JoinedStr, place: Scene) -> None:
         for each in node.values:
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set, place: Scene) -> None:
         for each in node.elts:
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
 
     def _dict(self, node: ast.Dict, place: Scene) -> None:
         for key in node.keys:
@@ -71,8 +68,8 @@ class Expressions:
                     self._keys.add(said)
                 self._expression(key, place)
         for each in node.values:
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
 
     def _inner_value(self, node: ast.FormattedValue | ast.Starred | ast.Await, place: Scene) -> None:
         self._expression(node.value, place)
@@ -107,22 +104,14 @@ class Expressions:
 
     def _attribute(self, node: ast.Attribute, place: Scene) -> None:
         holder = node.value
-        kind = type(holder)
-        if kind is ast.Name:
-            receiver: str = holder.id  # type: ignore[attr-defined]
-        else:
-            receiver = dotted(holder)
-            if kind is not ast.Constant:
-                self._attribute_of(receiver, node, place)
-                self._expression(holder, place)
-                return
-        self._attribute_of(receiver, node, place)
-
-    def _attribute_of(self, receiver: str, node: ast.Attribute, place: Scene) -> None:
+        is_short = type(holder) is ast.Name
+        receiver: str = holder.id if is_short else dotted(holder)  # type: ignore[attr-defined]
         if node.attr == "__dict__" and (method := method_of(place.scope, receiver)) and method.into is not None:
             method.into.dynamic = True
-        if receiver and not place.attribute_errors and receiver.count(".") <= 1:
+        if receiver and not place.attribute_errors and (is_short or receiver.count(".") == 1):
             place.scope.reads.append((receiver, node.attr, node.end_lineno or node.lineno, place.error_path))
+        if not is_short and (visit := _EXPRESSIONS.get(type(holder))) is not None:
+            visit(self, holder, place)
 
     def _call(self, node: ast.Call, place: Scene) -> None:
         called, arguments = node.func, node.args
@@ -147,11 +136,11 @@ class Expressions:
                     place = at(place, place.how, attribute_errors=True)  # `raises(AttributeError, lambda: …)`
                     break
         for each in arguments:
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
         for keyword in node.keywords:
-            if type(keyword.value) not in _LEAVES:
-                self._expression(keyword.value, place)
+            if (visit := _EXPRESSIONS.get(type(keyword.value))) is not None:
+                visit(self, keyword.value, place)
 
     def _bare_call(self, name: str, node: ast.Call, place: Scene) -> None:
         """Calls of builtins that change what a module or a class has."""
@@ -200,8 +189,8 @@ class Expressions:
                 self._narrow(left.value, place.scope)
             self._expression(left, place)
         for each in node.comparators:
-            if type(each) not in _LEAVES:
-                self._expression(each, place)
+            if (visit := _EXPRESSIONS.get(type(each))) is not None:
+                visit(self, each, place)
 
     def _narrow(self, subject: ast.expr, scope: NameScope) -> None:
         if text := dotted(subject):
@@ -219,20 +208,22 @@ class Expressions:
 
     def _source(self, value: ast.expr, place: Scene) -> str:
         """Where a value comes from, see `Read.source`; `none` for None, `name:x` for another name's value."""
-        if isinstance(value, ast.Constant):
-            return "none" if value.value is None else ""
-        if isinstance(value, ast.Call):
-            name = dotted(value.func)
+        kind = type(value)
+        if kind is ast.Call:
+            name = dotted(value.func)  # type: ignore[attr-defined]
             return f"call:{name}" if name else ""
-        if isinstance(value, ast.Await):
-            inner = value.value
+        if kind is ast.Constant:
+            return "none" if value.value is None else ""  # type: ignore[attr-defined]
+        if kind is ast.Name:
+            return f"name:{value.id}"  # type: ignore[attr-defined]
+        if kind is ast.Attribute:
+            holder = value.value  # type: ignore[attr-defined]
+            if type(holder) is ast.Name and method_of(place.scope, holder.id) is not None:
+                return f"attr:{value.attr}"  # type: ignore[attr-defined]
+        elif kind is ast.Await:
+            inner = value.value  # type: ignore[attr-defined]
             name = dotted(inner.func) if isinstance(inner, ast.Call) else ""
             return f"await:{name}" if name else ""
-        if isinstance(value, ast.Name):
-            return f"name:{value.id}"
-        holder = value.value if isinstance(value, ast.Attribute) else None
-        if isinstance(holder, ast.Name) and method_of(place.scope, holder.id) is not None:
-            return f"attr:{value.attr}"  # type: ignore[attr-defined]
         return ""
 
     # What names mean, once everything is known
@@ -298,7 +289,10 @@ def _is_compared_with_none(node: ast.Compare) -> bool:
     )
 
 
+# What reads each kind of expression. There is nothing to find in a name or a constant, so most are passed over where
+# their parent is read, without a call.
 _EXPRESSIONS: dict[type, Callable[..., None]] = {
+    **{kind: Expressions._parts for kind in ast.expr.__subclasses__() if kind not in (ast.Name, ast.Constant)},
     ast.Attribute: Expressions._attribute,
     ast.Await: Expressions._inner_value,
     ast.BinOp: Expressions._pair,

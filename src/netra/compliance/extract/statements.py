@@ -45,6 +45,7 @@ class Statements(Targets):
             if not source:
                 into.doubted.add(member.name)
             into.add(structs.replace(member, type=source))
+        self._lines.seal()
         classes = [self._finished_class(*each) for each in self._classes]
         functions = [self._finished_function(*each) for each in self._functions]
         calls, reads = self._resolve()
@@ -61,7 +62,7 @@ class Statements(Targets):
             dynamic=self._dynamic,
             suppressions=source_text.suppressions(text),
             trouble=self._trouble,
-            digest=source_text.digest(self._lines.everything()),
+            digest=self._lines.digest_of_all(),
             names=list(self._names),
             generated=source_text.is_generated(text),
             given=sorted(self._given | (self._keys if self._makes_classes else set())),
@@ -140,7 +141,7 @@ class Statements(Targets):
             MODULE if place.into is None else place.into.index,
             into.dynamic,
             all(is_nothing(each) for each in node.body),
-            source_text.digest(self._lines.of(_first_line(node), end)),
+            self._lines.digest(_first_line(node), end),
             list(into.writes),
         )
 
@@ -186,7 +187,7 @@ class Statements(Targets):
     ) -> Function:
         """A function, once the whole file has been seen."""
         end = node.end_lineno or node.lineno
-        own = self._lines.of(_first_line(node), end)
+        first = _first_line(node)
         kind = stub(node.body)
         into = place.into
         return Function(
@@ -205,8 +206,8 @@ class Statements(Targets):
             kind,
             scope.caches,
             self._makes(scope) if scope.returned else [],
-            source_text.digest(own),
-            source_text.sketch(own),
+            self._lines.digest(first, end),
+            self._lines.sketch(first, end),
             self._lines.admission(node.lineno, end) if kind else "",
         )
 

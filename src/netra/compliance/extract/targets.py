@@ -70,8 +70,9 @@ class Targets(Expressions):
                 self._expression(target, place)
 
     def _target(self, target: ast.expr, value: ast.expr | None, place: Scene, line: int) -> None:
-        if isinstance(target, ast.Name):
-            self._name_target(target.id, value, place, line)
+        kind = type(target)
+        if kind is ast.Name:
+            self._name_target(target.id, value, place, line)  # type: ignore[attr-defined]
         elif isinstance(target, ast.Attribute):
             self._attribute_target(target, self._source(value, place) if value is not None else "", value, place, line)
         elif isinstance(target, (ast.Tuple, ast.List)):
