@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from .config import ConfigError
-from .housekeeping import HOUSEKEEPING
 from .rule import Finding
 
 DEFAULT = ".ssot_baseline.jsonl"
@@ -114,8 +113,6 @@ def made_of(findings: Iterable[Finding], score: float | None = None, rules: str 
     counts: Counter[tuple[str, str, str]] = Counter()
     subjects: dict[tuple[str, str, str], str] = {}
     for finding in findings:
-        if finding.rule in HOUSEKEEPING:
-            continue
         key = (finding.place.path, finding.rule, finding.fingerprint)
         counts[key] += 1
         subjects[key] = " ".join(finding.subjects)
@@ -175,7 +172,7 @@ def compare(
     known: list[Finding] = []
     for finding in findings:
         key = (finding.place.path, finding.rule, finding.fingerprint)
-        if finding.rule in HOUSEKEEPING or left[key] <= 0:
+        if left[key] <= 0:
             new.append(finding)
         else:
             left[key] -= 1

@@ -20,8 +20,8 @@ from .rule import Rule
 from .rule import table as rules
 
 MOST_IMPORTERS = 20
-_PAGES = Path(__file__).parents[3] / "docs" / "rules"
-"""There in a checkout; an installed distribution has the summaries."""
+_PAGES = (Path(__file__).parent / "pages", Path(__file__).parents[3] / "docs" / "rules")
+"""In an installed distribution, and in a checkout."""
 
 
 def twins(report: Report, name: str) -> str:
@@ -94,7 +94,7 @@ def who(report: Report, wanted: str) -> str:
 
 
 def rule(name: str) -> str:
-    """A rule's page, as far as it is there; its summary otherwise.
+    """A rule's page; its summary where the pages were left out.
 
     Raises:
         ConfigError: there is no such rule.
@@ -104,9 +104,9 @@ def rule(name: str) -> str:
     if found is None:
         every = [*known, *(each.name for each in known.values())]
         raise ConfigError(f"There is no rule {name!r}.{_meant(name, every)} `netra ssot explain` lists them.")
-    page = _PAGES / f"{found.id}.md"
-    if page.is_file():
-        return page.read_text("utf-8")
+    for pages in _PAGES:
+        if (page := pages / f"{found.id}.md").is_file():
+            return page.read_text("utf-8")
     mends = "`--fix` mends it." if found.fix == "auto" else "It says how to mend it."
     return f"# {found.id} {found.name}\n\n{found.summary}\n\nSeverity: {found.severity.value}. {mends}\n"
 

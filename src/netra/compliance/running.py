@@ -19,7 +19,7 @@ from .check import Progress, Report, judge, selected
 from .config import Config, ConfigError, load
 from .figures import rule_hash
 from .history import append, read
-from .housekeeping import HOUSEKEEPING, STALE, stale_entries
+from .housekeeping import STALE, stale_entries
 from .outcome import Outcome, failures, importance, mark, parse_fail_on
 from .rule import Finding
 from .walk import find, find_root
@@ -176,7 +176,7 @@ def judged(request: Request, place: Target, report: Report, known: Baseline | No
     judged_on = shown
     if comparison is not None:
         known_marks = set(map(mark, comparison.known))
-        judged_on = [each for each in shown if mark(each) not in known_marks and each.rule not in HOUSEKEEPING]
+        judged_on = [each for each in shown if mark(each) not in known_marks and each.rule != STALE]
     min_score = config.min_score if request.min_score is None else request.min_score
     return Outcome(
         report,

@@ -40,7 +40,9 @@ def write(root: Root = None, file: File = None) -> int:
     path = baseline_path(request, place) or place.root / baselines.DEFAULT
     made = baselines.made_of(report.findings, report.score.value, rule_hash(report.rules, place.config))
     baselines.write(path, made)
-    typer.echo(f"{path}: {sum(each.count for each in made.entries)} findings are known, score {report.score.value}.")
+    count = sum(each.count for each in made.entries)
+    known = "1 finding is" if count == 1 else f"{count} findings are"
+    typer.echo(f"{path}: {known} known, score {report.score.value}.")
     return 0
 
 

@@ -10,6 +10,8 @@ import pytest
 from netra.compliance.baseline import Baseline, compare, made_of, pruned, read, text_of, write
 from netra.compliance.config import ConfigError
 from netra.compliance.rule import Finding, Place, Severity
+from netra.compliance.running import Request, check
+from support.code_base import write as write_files
 
 
 def finding(path: str, subject: str, line: int = 1, rule: str = "SSOT101") -> Finding:
@@ -77,3 +79,24 @@ def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, text: str) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match="baseline"):
         read(path)
+
+
+def test_a_code_base_passes_with_the_baseline_just_written_of_it_whatever_is_to_fail(tmp_path: Path) -> None:
+    files = {
+        "a.py": "class Clock: ...\n",
+        "b.py": "from a import nothing\n",
+        "c.py": "x = (\n",
+        "d.py": "import a  # ssot: allow[SSOT202] gone since\n",
+    }
+    write_files(tmp_path, files)
+    request = Request((tmp_path,), fail_on="warning,new,stale", baseline=tmp_path / "known", cache=False)
+    found = check(Request((tmp_path,), fail_on="never", cache=False)).report.findings
+    assert {each.rule for each in found} == {"SSOT202", "SSOT901", "SSOT903"}
+    write(tmp_path / "known", made_of(found))
+    assert check(request).failures == ()
+    write_files(tmp_path, {"b.py": "x = 1  # ssot: allow[SSOT101] nothing here\n"})
+    assert check(request).failures == (
+        "1 new finding of severity warning or worse",
+        "1 finding that the baseline does not know",
+        "1 entry of the baseline without a finding",
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
+from xml.sax.saxutils import unescape
 
 import pytest
 from markdown_it import MarkdownIt
@@ -181,3 +182,19 @@ def test_text_does_not_repeat_what_the_finding_above_said(tmp_path: Path) -> Non
 
 def test_a_path_in_a_github_command_holds_no_control_character(tmp_path: Path) -> None:
     assert "\x1b" not in renderer("github")(outcome(tmp_path, nasty()))
+
+
+def test_junit_does_not_say_that_a_rule_finds_nothing_whose_findings_are_not_printed(tmp_path: Path) -> None:
+    cut = outcome(tmp_path, nasty(), most=1)
+    quiet = re.findall(r'classname="(\w+) [^"]*" name="nothing found"', renderer("junit")(cut))
+    assert not {each.rule for each in cut.shown} & set(quiet)
+    assert "SSOT302" in quiet
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "html", "github", "sarif", "json", "junit"])
+def test_who_uses_which_definition_is_in_every_format_with_room_for_it(tmp_path: Path, name: str) -> None:
+    shown = outcome(tmp_path)
+    twins = next(each for each in shown.shown if each.rule == "SSOT101")
+    text = unescape(renderer(name)(replace(shown, shown=(twins,)))).replace("\\", "")
+    assert twins.related[0].note in text
+    assert twins.place.note in text

@@ -7,6 +7,8 @@ from netra.compliance.rule import Severity
 
 from .text import clean, last_line
 
+PLACES = 5
+"""Places of one finding that are named; the rest is counted."""
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
@@ -15,9 +17,12 @@ def as_github(outcome: Outcome) -> str:
     names = {rule.id: rule.name for rule in outcome.report.rules}
     lines = []
     for finding in outcome.printed:
-        where = [f"{clean(outcome.path(each.path))}:{each.line}" for each in finding.related[:5]]
-        also = f"Also: {', '.join(where)}" if where else ""
-        message = "\n".join(clean(each) for each in (finding.message, also, *finding.details, finding.hint) if each)
+        places = [f"{outcome.path(each.path)}:{each.line} {each.note}".strip() for each in finding.related[:PLACES]]
+        if more := len(finding.related) - len(places):
+            places.append(f"and {more} more places")
+        if finding.place.note:
+            places.insert(0, f"here: {finding.place.note}")
+        message = "\n".join(clean(each) for each in (finding.message, *places, *finding.details, finding.hint) if each)
         title = f"{finding.rule} {names.get(finding.rule, '')}".strip()
         lines.append(
             f"::{_LEVELS[finding.severity]} file={_value(clean(outcome.path(finding.place.path)))}"

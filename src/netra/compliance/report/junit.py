@@ -17,6 +17,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def as_junit(outcome: Outcome) -> str:
     """A suite with a case for each rule and each file it finds something in; what a rule only mentions is output."""
     by_rule: dict[str, list[Finding]] = defaultdict(list)
+    mentioned = {finding.rule for finding in outcome.shown}
     for finding in outcome.printed:
         by_rule[finding.rule].append(finding)
     cases: list[str] = []
@@ -27,7 +28,7 @@ def as_junit(outcome: Outcome) -> str:
         for finding in found:
             by_path[finding.place.path].append(finding)
         group = _value(f"{rule.id} {rule.name}")
-        if not by_path:
+        if rule.id not in mentioned:
             cases.append(f'    <testcase classname={group} name="nothing found"/>\n')
         for path, each in by_path.items():
             bad = [finding for finding in each if finding.severity is not Severity.INFO]

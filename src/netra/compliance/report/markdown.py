@@ -54,6 +54,8 @@ def _finding(finding: Finding, outcome: Outcome) -> list[str]:
         f"{_code(f'{outcome.path(each.path)}:{each.line}')}{f' {_plain(each.note)}' if each.note else ''}"
         for each in finding.related
     ]
+    if finding.place.note:
+        more.insert(0, f"here: {_plain(finding.place.note)}")
     lines += [f"  - {each}" for each in more]
     if finding.details:
         # A fence longer than any in the text: what stands in it cannot end it.

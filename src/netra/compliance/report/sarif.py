@@ -71,7 +71,7 @@ def _result(finding: Finding, index: dict[str, int], number: int, outcome: Outco
         "ruleId": finding.rule,
         "level": _LEVELS[finding.severity],
         "message": {"text": text},
-        "locations": [_location(finding.place)],
+        "locations": [_noted(finding.place)],
         "partialFingerprints": {FINGERPRINT: f"{finding.fingerprint}:{number}"},
     }
     if finding.rule in index:
@@ -87,6 +87,10 @@ def _result(finding: Finding, index: dict[str, int], number: int, outcome: Outco
     if finding.fix is not None and finding.fix.edits and not any(edit.within for edit in finding.fix.edits):
         result["fixes"] = [_fix(finding)]
     return result
+
+
+def _noted(place: Place) -> dict[str, Any]:
+    return {**_location(place), **({"message": {"text": clean(place.note)}} if place.note else {})}
 
 
 def _fix(finding: Finding) -> dict[str, Any]:

@@ -280,6 +280,8 @@ def _finding(finding: Finding, outcome: Outcome) -> str:
     places = "".join(
         f"<li><code>{text(each.path)}:{each.line}</code> {text(each.note)}</li>" for each in finding.related
     )
+    if finding.place.note:
+        places = f"<li>here: {text(finding.place.note)}</li>{places}"
     lines = "\n".join(text(each) for each in finding.details)
     return (
         f"<details><summary>{_kind(finding, outcome)} <code>{text(finding.place.path)}:"
