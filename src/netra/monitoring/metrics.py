@@ -22,6 +22,58 @@ _UNITS = (1, 2, 5, 10, 20, 50, 100, 200, 512)
 _SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
+_SUFFIXES = {"_seconds": "seconds", "_bytes": "bytes"}
+_UNIT_OF = {
+    "netra_active_users": "users",
+    "netra_alert_notices": "messages",
+    "netra_alerts_open": "incidents",
+    "netra_answer_findings": "findings",
+    "netra_answers_checked": "answers",
+    "netra_blocked_constructions": "attempts",
+    "netra_breaker_state": "state",
+    "netra_breaker_trips": "openings",
+    "netra_build": "none",
+    "netra_commands": "commands",
+    "netra_commit_units": "units of work",
+    "netra_connections": "connections",
+    "netra_db_checkouts": "connections",
+    "netra_db_pool_connections": "connections",
+    "netra_db_pool_exhausted": "waits",
+    "netra_db_pool_waiting": "waits",
+    "netra_db_queries": "statements",
+    "netra_db_session_errors": "failures",
+    "netra_db_session_leaks": "connections",
+    "netra_db_sessions": "sessions",
+    "netra_db_sessions_created": "sessions",
+    "netra_db_transactions": "transactions",
+    "netra_events_appended": "events",
+    "netra_events_delivered": "events",
+    "netra_isolation_refusals": "attempts",
+    "netra_requests": "requests",
+    "netra_resyncs": "subscriptions",
+    "netra_runs": "runs",
+    "netra_runs_ended": "runs",
+    "netra_sign_ins": "attempts",
+    "netra_stream_sessions_open": "streams",
+    "netra_subscriptions": "threads",
+    "netra_user_facts_lost": "facts",
+    "netra_user_sessions": "sessions",
+    "netra_user_sessions_ended": "sessions",
+    "process_max_fds": "file descriptors",
+    "process_open_fds": "file descriptors",
+}
+"""What is counted by a metric whose name does not end in its unit."""
+
+
+def unit_of(name: str) -> str:
+    """The unit of a metric, by the name of its family (without `_total` and the like).
+
+    Raises:
+        KeyError: nobody has said it; a new metric belongs into `_UNIT_OF` unless its name ends in seconds or bytes.
+    """
+    return next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), None) or _UNIT_OF[name]
+
+
 class Metrics:
     """The registry and its members."""
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,27 +21,15 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from netra.agents.spec import spec_of
 from netra.ids import new_id
 from netra.monitoring import tracing
-from support.accounts import Account, set_up_admin
+from support.accounts import set_up_admin
 from support.collector import Collector, Received, unbroken
 from support.engine import workbench
+from support.leaving import ask, has_ended, read_and_left
 from support.openai_server import openai_server
 from support.server import ServerProcess
-from support.sockets import open_socket
 
 DISCONNECTS = 200
 SERVER, CLIENT, PRODUCER = 2, 3, 4
-
-
-def ask(account: Account, agent: str, content: str, **members: Any) -> dict[str, Any]:
-    with account.client() as client:
-        answer = client.post("/api/messages", json={"id": new_id("m"), "content": content, "agent": agent, **members})
-    answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def has_ended(run_id: str, spans: list[Received]) -> bool:
-    return any(span.name == "message" and span.about["netra.run.id"] == run_id for span in spans)
 
 
 def below(spans: list[Received], parent: Received, name: str) -> Received:
@@ -321,38 +307,6 @@ def in_python(code: str, environment: dict[str, str]) -> subprocess.CompletedPro
 
 @pytest.mark.stress
 async def test_readers_that_come_and_go_do_not_break_the_trace(tmp_path: Path) -> None:
-    await disconnected(tmp_path, DISCONNECTS)
-
-
-async def disconnected(tmp_path: Path, many: int) -> list[Received]:
-    """One run that goes on while `many` readers follow it for a moment and go without a word."""
-    gates = tmp_path / "gates"
-    gates.mkdir()
-    with Collector() as collector:
-        environment = collector.environment | {"NETRA_SOCKETS_PER_USER": "1000"}
-        server = ServerProcess(tmp_path / "data", agents=["support.agents:steps"], environment=environment)
-        with server:
-            account = await asyncio.to_thread(set_up_admin, server)
-            sent = await asyncio.to_thread(ask, account, "steps", f"4 {gates}")
-            chance = random.Random(5)
-            left = iter(range(many))
-
-            async def reader() -> None:
-                for number in left:
-                    async with open_socket(account) as reading:
-                        await reading.send("subscribe", thread_id=sent["thread_id"], after=0)
-                        if chance.random() < 0.5:
-                            await reading.of_type("agent_started")
-                        reading.connection.transport.abort()
-                    if number % (many // 4) == 0:
-                        (gates / str(2 + number // (many // 4))).touch()
-
-            await asyncio.gather(*(reader() for _ in range(8)))
-            for number in (2, 3, 4):
-                (gates / str(number)).touch()
-            await asyncio.to_thread(collector.wait, lambda spans: has_ended(sent["run_id"], spans))
-            await asyncio.to_thread(server.stop)
-        spans = list(collector.spans)
+    spans = await read_and_left(tmp_path, DISCONNECTS)
     unbroken(spans)
     assert [span.name for span in spans if span.name.startswith("execute_tool")] == ["execute_tool step"] * 4
-    return spans

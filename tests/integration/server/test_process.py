@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from netra import __version__
 from support.accounts import PASSWORD, Account, register, set_up_admin, sign_in
 from support.server import ServerProcess
 
@@ -126,6 +128,13 @@ def test_doctor_recognises_the_running_server_and_that_sockets_get_through(start
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics", "/"])
 def test_the_open_paths_answer(server: ServerProcess, path: str) -> None:
     assert httpx.get(server.base_url + path, trust_env=False, verify=False).status_code == 200
+
+
+def test_metrics_say_which_build_runs_and_what_its_process_uses(server: ServerProcess) -> None:
+    exposed = httpx.get(server.base_url + "/metrics", trust_env=False, verify=False).text
+    assert f'netra_build_info{{python="{platform.python_version()}",version="{__version__}"}} 1.0' in exposed
+    for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
+        assert f"\n{name} " in exposed
 
 
 @pytest.mark.spec("health.serving", "commands.health")
