@@ -71,7 +71,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                   <div className="incident-actions">
                     {incident.acknowledged_at === null && (
                       <Asking label="Acknowledge" about={`${incident.rule} ${incident.key}`.trim()} danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
-                        <Field label="Note" name="note" maxLength={500} autoComplete="off" />
+                        <Field label="Note" name="note" data-focus-first maxLength={500} autoComplete="off" />
                       </Asking>
                     )}
                     <Asking
@@ -86,7 +86,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                     >
                       <div className="field">
                         <label htmlFor={`minutes-${incident.id}`}>For</label>
-                        <select id={`minutes-${incident.id}`} name="minutes" defaultValue="60">
+                        <select id={`minutes-${incident.id}`} name="minutes" defaultValue="60" data-focus-first>
                           <option value="15">15 minutes</option>
                           <option value="60">1 hour</option>
                           <option value="480">8 hours</option>

@@ -118,9 +118,7 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
         title="Executions"
         actions={
           <div className="filters">
-            <label>
-              <span className="visually-hidden">State</span>
-              <select className="input" value={filter.state} onChange={(event) => change({ state: event.target.value })}>
+            <select className="input" aria-label="State" value={filter.state} onChange={(event) => change({ state: event.target.value })}>
                 <option value="">All states</option>
                 {STATES.map(([state, words]) => (
                   <option key={state} value={state}>
@@ -128,10 +126,7 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
                   </option>
                 ))}
               </select>
-            </label>
-            <label>
-              <span className="visually-hidden">Agent</span>
-              <select className="input" value={filter.agent} onChange={(event) => change({ agent: event.target.value })}>
+            <select className="input" aria-label="Agent" value={filter.agent} onChange={(event) => change({ agent: event.target.value })}>
                 <option value="">All agents</option>
                 {filter.agent !== "" && !app.agents?.items.some((agent) => agent.name === filter.agent) && <option value={filter.agent}>{humanise(filter.agent)}</option>}
                 {(app.agents?.items ?? []).map((agent) => (
@@ -140,7 +135,6 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
                   </option>
                 ))}
               </select>
-            </label>
             {filter.user !== "" && (
               <button type="button" className="quiet-button" onClick={() => change({ user: null })}>
                 Only <ShortId id={filter.user} />: show all users
@@ -154,7 +148,9 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
             const pushed = isLive && !live.stale && live.picture !== null ? live.picture.executions : null;
             const workers = new Map(data.active.map((each) => [each.id, each]));
             const matches = (row: LiveExecution): boolean => (filter.state === "" || row.state === filter.state || (filter.state === "running" && row.state !== "pending")) && (filter.agent === "" || row.agent === filter.agent) && (filter.user === "" || row.user_id === filter.user);
-            const now = pushed === null ? data.active : pushed.filter(matches).map((each) => ({ ...workers.get(each.id), ...each }));
+            const current = new Set(pushed?.map((each) => each.id));
+            // One that has just ended stays as it was until it is asked how, and so do those the push has left out.
+            const now = pushed === null ? data.active : [...data.active.filter((each) => !current.has(each.id)), ...pushed.filter(matches).map((each) => ({ ...workers.get(each.id), ...each }))];
             const endedRows = [...data.ended, ...(further?.rows ?? [])];
             const shown = new Set(now.map((each) => each.id));
             const rows = [...now.map(active).reverse(), ...endedRows.filter((each) => !shown.has(each.id)).map(ended)];

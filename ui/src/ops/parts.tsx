@@ -158,7 +158,10 @@ export function Asking({ label, about, title, words, confirm, danger = true, onD
   useLayoutEffect(() => {
     const mine = button.current;
     return () => {
-      if (mine !== null && document.activeElement === mine) mine.parentElement?.closest<HTMLElement>("[tabindex]")?.focus({ preventScroll: true });
+      const [active, home] = [document.activeElement, mine?.parentElement?.closest<HTMLElement>("[tabindex]")];
+      if (active !== mine && active?.closest("dialog") == null) return;
+      // Only then is it known whether the dialog gave it back to something that stays.
+      queueMicrotask(() => document.activeElement === document.body && home?.focus({ preventScroll: true }));
     };
   }, []);
   const close = (): void => {
