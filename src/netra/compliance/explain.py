@@ -69,7 +69,6 @@ def who(report: Report, wanted: str) -> str:
         ConfigError: there is no such class.
     """
     symbol = _class(report, wanted)
-    assert symbol.file is not None
     row = symbol.class_
     ancestry = report.project.ancestry(symbol)
     lines = [f"{clean(symbol.qualified)}  {_place(symbol)}-{row.end}"]
@@ -84,7 +83,7 @@ def who(report: Report, wanted: str) -> str:
     if not by_path:
         lines.append("Nobody imports it by name.")
     for path, by in by_path.items():
-        home = " (home)" if path == symbol.file.module else ""
+        home = " (home)" if path == symbol.home.module else ""
         lines += ["", f"from {clean(path)}{home}: {len(by)} {'import' if len(by) == 1 else 'imports'}"]
         through = max((use.through for use in by), key=len)
         if len(through) > 2:
@@ -241,13 +240,11 @@ def _meant(name: str, known: Sequence[str]) -> str:
 
 
 def _place(symbol: Symbol) -> str:
-    assert symbol.file is not None
-    return f"{clean(symbol.file.path)}:{symbol.class_.line}"
+    return f"{clean(symbol.home.path)}:{symbol.class_.line}"
 
 
 def _of(imports: dict[tuple[str, int], list[ClassUse]], symbol: Symbol) -> list[ClassUse]:
-    assert symbol.file is not None
-    return imports.get((symbol.file.path, symbol.index), [])
+    return imports.get(symbol.key, [])
 
 
 def _importers(by: list[ClassUse]) -> list[str]:

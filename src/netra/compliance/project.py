@@ -88,6 +88,17 @@ class Symbol:
         return self.file.facts.functions[self.index]
 
     @property
+    def home(self) -> File:
+        """The file that defines it: for symbols that are known to be defined in one."""
+        assert self.file is not None
+        return self.file
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all others of its kind: the path, and the row."""
+        return self.home.path, self.index
+
+    @property
     def qualified(self) -> str:
         """The dotted name where it is defined."""
         if self.file is None:

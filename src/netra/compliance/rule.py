@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from .config import Config
-from .project import Project
+from .project import Project, Symbol
 
 
 class Severity(StrEnum):
@@ -34,6 +34,11 @@ class Place:
     path: str
     line: int
     note: str = ""
+
+    @classmethod
+    def of(cls, symbol: Symbol, note: str = "") -> Place:
+        """Where a class is defined."""
+        return cls(symbol.home.path, symbol.class_.line, note)
 
 
 @dataclass(frozen=True, slots=True)

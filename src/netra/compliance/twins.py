@@ -83,8 +83,7 @@ class Twin:
     @property
     def file(self) -> File:
         """Where it is."""
-        assert self.symbol.file is not None
-        return self.symbol.file
+        return self.symbol.home
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +170,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     deployables = project.once(_Deployables)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
-        twins = [Twin(each, tuple(sorted(users.get(_key(each), ())))) for each in symbols]
+        twins = [Twin(each, tuple(sorted(users.get(each.key, ())))) for each in symbols]
         found.extend(_split(project, config, deployables, name, twins))
     return found
 
@@ -187,16 +186,6 @@ def _public(file: File) -> Iterable[tuple[str, int]]:
     return seen.items()
 
 
-def _key(symbol: Symbol) -> tuple[str, int]:
-    assert symbol.file is not None
-    return symbol.file.path, symbol.index
-
-
-def _path(symbol: Symbol) -> str:
-    assert symbol.file is not None
-    return symbol.file.path
-
-
 # Which definitions of a name are meant for the same thing
 
 
@@ -210,7 +199,7 @@ def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Sy
     symbols = _without_implementations(project, symbols)
     places: dict[str, Symbol] = {}
     for each in symbols:
-        places.setdefault(without_variant(_path(each)), each)
+        places.setdefault(without_variant(each.home.path), each)
     symbols = list(places.values())
     return symbols if 2 <= len(symbols) <= MOST_TWINS else []
 
@@ -234,8 +223,8 @@ def _without_versions(symbols: list[Symbol]) -> list[Symbol]:
     """Those of the version of which there are most; each version of an interface has its own."""
     by_version: dict[tuple[str, ...], list[Symbol]] = defaultdict(list)
     for each in symbols:
-        by_version[version(_path(each))].append(each)
-    return max(by_version.values(), key=lambda each: (len(each), -len(version(_path(each[0])))))
+        by_version[version(each.home.path)].append(each)
+    return max(by_version.values(), key=lambda each: (len(each), -len(version(each[0].home.path))))
 
 
 def _without_implementations(project: Project, symbols: list[Symbol]) -> list[Symbol]:
@@ -252,24 +241,21 @@ def _without_implementations(project: Project, symbols: list[Symbol]) -> list[Sy
 
 def _interfaces(project: Project, symbol: Symbol) -> set[tuple[str, str]]:
     """What a class inherits from that says which interface it implements."""
-    file = symbol.file
-    assert file is not None
     found: set[tuple[str, str]] = set()
     members = own(symbol.class_)
     for above in project.ancestry(symbol).classes:
-        assert above.file is not None
         row = above.class_
-        if above is not symbol and _key(above) != _key(symbol):
+        if above is not symbol and above.key != symbol.key:
             theirs = own(row)
             records = all(base.rpartition(".")[2] in _RECORDS for base in row.bases) and bool(row.bases)
             # A base that only collects what all records have is none: nothing of it is implemented anew.
             if not (records and not any(name in members for name in theirs)):
-                found.add((above.file.module, row.qualname))
+                found.add((above.home.module, row.qualname))
         for base in row.bases:
             last = base.rpartition(".")[2]
             if base == "?" or last in _RECORDS:
                 continue
-            reached = project.lookup(above.file, base, row.function).symbol
+            reached = project.lookup(above.home, base, row.function).symbol
             if reached.kind != "class":
                 found.add(("", last))
     return found
@@ -284,7 +270,7 @@ def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]
 
     def used(symbol: Symbol, file: File) -> None:
         if symbol.kind == "class" and symbol.file is not file and symbol.class_.name in names:
-            found[_key(symbol)].add(file.path)
+            found[symbol.key].add(file.path)
 
     imports, dotted = project.table(imports_by_name), project.table(_dotted)
     for name in names:

@@ -184,8 +184,7 @@ def import_paths(outcome: Outcome) -> str:
     found.sort(key=lambda pair: (-len(pair[1]), -sum(map(len, pair[1].values())), pair[0].qualified))
     blocks = []
     for symbol, by_path in found[:MOST_MAPS]:
-        assert symbol.file is not None
-        home = symbol.file.module
+        home = symbol.home.module
         rows = [
             (
                 f"<code>{text(path)}</code>{' <strong>home</strong>' if path == home else ''}",

@@ -69,7 +69,6 @@ def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
 
 def _finding(project: Project, known: Receivers, file: File, read: Read, receiver: Receiver) -> Finding:
     symbol = receiver.symbol
-    assert symbol.file is not None
     name, attribute = symbol.class_.name, read.attribute
     others = [
         each
@@ -83,14 +82,14 @@ def _finding(project: Project, known: Receivers, file: File, read: Read, receive
     where = file.facts.functions[read.function].qualname if read.function != MODULE else ""
     held = f"`{read.receiver}` is {symbol.qualified}"
     details = [_has(project, symbol)]
-    related = [_place(symbol, f"{symbol.qualified}, which is held here")]
+    related = [Place.of(symbol, f"{symbol.qualified}, which is held here")]
     if others:
         theirs = others[0]
         message = f"`{read.receiver}.{attribute}` does not exist: {held}; `{attribute}` is on {theirs.qualified}"
         if len(others) > 1:
             message += f" and {len(others) - 1} other{'s' if len(others) > 2 else ''} of that name"
         details += [_has(project, each) for each in others]
-        related += [_place(each, f"{each.qualified} has `{attribute}`") for each in others]
+        related += [Place.of(each, f"{each.qualified} has `{attribute}`") for each in others]
         near = _meant(project, symbol, attribute)
         hint = f"Hold the {name} that the code means, or read what {symbol.qualified} has{near}."
         rule, severity = "SSOT302", Severity.ERROR
@@ -115,11 +114,6 @@ def _finding(project: Project, known: Receivers, file: File, read: Read, receive
         tuple(details),
         hint,
     )
-
-
-def _place(symbol: Symbol, note: str) -> Place:
-    assert symbol.file is not None
-    return Place(symbol.file.path, symbol.class_.line, note)
 
 
 def _own(project: Project, symbol: Symbol, attribute: str) -> bool:

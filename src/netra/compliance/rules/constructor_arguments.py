@@ -109,19 +109,14 @@ def _finding(
         f"`{call.name}({keyword}=…)`: {symbol.qualified} takes no `{keyword}`; {others[0].qualified} does",
         (f"{file.module}.{where}" if where else file.module, symbol.qualified, keyword),
         (
-            _place(symbol, f"{symbol.qualified}, which is called here"),
-            *(_place(each, f"{each.qualified} takes `{keyword}`") for each in others),
+            Place.of(symbol, f"{symbol.qualified}, which is called here"),
+            *(Place.of(each, f"{each.qualified} takes `{keyword}`") for each in others),
         ),
         (file.path,),
         None,
         (f"{symbol.qualified} takes {takes}",),
         f"Call the {symbol.class_.name} that the code means, or give it what it takes.",
     )
-
-
-def _place(symbol: Symbol, note: str) -> Place:
-    assert symbol.file is not None
-    return Place(symbol.file.path, symbol.class_.line, note)
 
 
 RULE = Rule(

@@ -76,8 +76,7 @@ def _made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Ma
         for key, call in called:
             calls[key].append(Made(file, call))
         for factory in makers:
-            assert factory.class_.file is not None
-            factories[factory.class_.file.path, factory.class_.index].append(factory)
+            factories[factory.class_.key].append(factory)
     return dict(factories), dict(calls)
 
 

@@ -14,7 +14,7 @@ from itertools import combinations, product
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Class, How
-from netra.compliance.importers import ClassKey, ClassUse, uses
+from netra.compliance.importers import ClassUse, uses
 from netra.compliance.naming import VARIANTS, is_foreign, version, without_variant, words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -47,14 +47,12 @@ class StandIn:
     @property
     def file(self) -> File:
         """Where it is."""
-        assert self.symbol.file is not None
-        return self.symbol.file
+        return self.symbol.home
 
     @property
     def home(self) -> File:
         """Where its base is."""
-        assert self.base.file is not None
-        return self.base.file
+        return self.base.home
 
     @property
     def has_its_name(self) -> bool:
@@ -140,16 +138,11 @@ def _is_exception(project: Project, symbol: Symbol) -> bool:
 # SSOT121 and SSOT122
 
 
-def _key(symbol: Symbol) -> ClassKey:
-    assert symbol.file is not None
-    return symbol.file.path, symbol.index
-
-
 def _users(project: Project, symbol: Symbol, *, but: File) -> list[ClassUse]:
     """The imports of a class by files of the product, but one, that do not only pass it on."""
     return [
         each
-        for each in uses(project).get(_key(symbol), ())
+        for each in uses(project).get(symbol.key, ())
         if each.file is not but and each.file.scope == "core" and not each.passes_on
     ]
 

@@ -40,9 +40,8 @@ def overloads(project: Project, config: Config) -> Iterable[Finding]:
     allowed = {(each.name, each.path): set(each.aliases) for each in config.canonical}
     for key, found in _aliases(project).items():
         symbol = Symbol("class", project.by_path[key[0]], key[1], line=0)
-        assert symbol.file is not None
         name = symbol.class_.name
-        permitted = allowed.get((name, symbol.file.module), set())
+        permitted = allowed.get((name, symbol.home.module), set())
         found = [each for each in found if each.name not in permitted]
         names = sorted({each.name for each in found})
         odd = [each for each in found if _says_something_else(each.name, name)]
@@ -96,7 +95,6 @@ def _begin_alike(one: str, other: str) -> bool:
 
 
 def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:
-    assert symbol.file is not None
     found = sorted(found, key=lambda each: (each.file.path, each.line))
     first = found[0]
     return Finding(
@@ -107,7 +105,7 @@ def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:
         (symbol.qualified, *sorted({f"{each.file.module}.{each.name}" for each in found})),
         related=(
             *(Place(each.file.path, each.line, each.name) for each in found[1:]),
-            Place(symbol.file.path, symbol.class_.line, symbol.class_.name),
+            Place.of(symbol, symbol.class_.name),
         ),
         paths=(*dict.fromkeys(each.file.path for each in found),),
         hint=f"Use {symbol.class_.name} everywhere, or rename the class to the name that is meant.",

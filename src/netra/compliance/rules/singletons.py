@@ -163,10 +163,9 @@ def _writes(project: Project, symbol: Symbol) -> tuple[Write, ...]:
 
 def _is_setter(class_: Symbol, method: str) -> bool:
     """Whether a method is what an assignment to a property calls."""
-    assert class_.file is not None
     return any(
         row.name == method and row.owner == class_.index and any(each.endswith(".setter") for each in row.decorators)
-        for row in class_.file.facts.functions
+        for row in class_.home.facts.functions
     )
 
 
@@ -185,8 +184,7 @@ def _is_for_a_caller(write: Write) -> bool:
 
 def _is_the_only_one(project: Project, symbol: Symbol, file: File, name: str) -> bool:
     """Whether nothing else makes objects of a class, so that what its methods change is the state of this one."""
-    assert symbol.file is not None
-    calls = made(project)[1].get((symbol.file.path, symbol.index), ())
+    calls = made(project)[1].get(symbol.key, ())
     own = {(row.line, row.function) for row in file.facts.assignments if row.name == name}
     return all(each.file is file and (each.call.line, each.call.function) in own for each in calls)
 
