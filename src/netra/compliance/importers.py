@@ -85,10 +85,7 @@ def _classes(file: File) -> Iterator[tuple[str, int]]:
 
 def classes_named(project: Project, name: str) -> list[Symbol]:
     """The definitions of a class by name, those at the top of a module first."""
-    found = [
-        Symbol("class", file, index, how=file.facts.classes[index].how, line=file.facts.classes[index].line)
-        for file, index in project.table(_classes).get(name)
-    ]
+    found = [Symbol("class", file, index) for file, index in project.table(_classes).get(name)]
     return sorted(
         found, key=lambda each: (each.class_.function != MODULE or each.class_.outer != MODULE, each.qualified)
     )

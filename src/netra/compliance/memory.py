@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .facts import FileFacts
 
 if TYPE_CHECKING:
-    from .project import File, Project
+    from .project import File, Names, Project
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -43,6 +43,12 @@ class Memory:
         from .project import File
 
         return File(path, facts, package_root, module, is_package)
+
+    def names(self, file: File) -> Names:
+        """What is bound at the top of a file."""
+        from .project import Names
+
+        return Names(file)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""

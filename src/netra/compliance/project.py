@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 from .config import ScopeName
-from .facts import MODULE, Class, FileFacts, Function, How, Import
+from .facts import MODULE, Assignment, Class, FileFacts, Function, How, Import
 from .memory import Memory, Table
 
 _Default = TypeVar("_Default")
@@ -56,6 +56,18 @@ class File:
     def __repr__(self) -> str:
         return f"File({self.path})"
 
+    def class_shape(self, index: int) -> Class:
+        """See `Symbol.shape`."""
+        return self.facts.classes[index]
+
+    def import_shape(self, index: int) -> Import:
+        """An import for who does not want to know where it stands."""
+        return self.facts.imports[index]
+
+    def value_shape(self, index: int) -> Assignment:
+        """An assignment for who does not want to know where it stands."""
+        return self.facts.assignments[index]
+
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -73,13 +85,26 @@ class Symbol:
     index: int = -1
     name: str = ""
     how: int = 0
-    line: int = 0
+
+    @property
+    def line(self) -> int:
+        """Where it is defined; 0 for what has no row."""
+        if self.file is None or self.kind not in _TABLES:
+            return 0
+        rows: list[Class | Function | Assignment | Import] = getattr(self.file.facts, _TABLES[self.kind])
+        return rows[self.index].line
 
     @property
     def class_(self) -> Class:
         """The row of a class."""
         assert self.kind == "class" and self.file is not None
         return self.file.facts.classes[self.index]
+
+    @property
+    def shape(self) -> Class:
+        """The row of a class for who does not want to know where it stands, nor its text."""
+        assert self.kind == "class" and self.file is not None
+        return self.file.class_shape(self.index)
 
     @property
     def function(self) -> Function:
@@ -113,6 +138,7 @@ class Symbol:
 
 
 UNKNOWN = Symbol("unknown")
+_TABLES: Final = {"class": "classes", "function": "functions", "value": "assignments", "import": "imports"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +215,7 @@ class Project:
         self._circle = _NO_CIRCLE
         self.forgets(self._ancestry)
         for file in self.files:
-            file.names = Names(file)
+            file.names = self._memory.names(file)
 
     # What is found out, and kept
 
@@ -418,7 +444,7 @@ class Project:
     def _follow(self, file: File, symbol: Symbol, hops: int) -> Reached:
         if symbol.kind == "value":
             assert symbol.file is not None
-            row = symbol.file.facts.assignments[symbol.index]
+            row = symbol.file.value_shape(symbol.index)
             if row.kind == "alias" and hops > 0:
                 reached = self.lookup(symbol.file, row.value, hops=hops - 1)
                 if reached.symbol.kind in ("class", "function", "module", "external"):
@@ -428,7 +454,7 @@ class Project:
             return Reached(symbol, (file.module,))
         if hops <= 0:
             return Reached(UNKNOWN)
-        row_ = file.facts.imports[symbol.index]
+        row_ = file.import_shape(symbol.index)
         reached = self.imported(file, row_, hops - 1)
         return Reached(reached.symbol, (file.module, *reached.path))
 
@@ -496,13 +522,13 @@ class Project:
         """Every class of every file."""
         for file in self.files:
             for index, row in enumerate(file.facts.classes):
-                yield Symbol("class", file, index, how=row.how, line=row.line)
+                yield Symbol("class", file, index, how=row.how)
 
     def functions(self) -> Iterator[Symbol]:
         """Every function and method of every file."""
         for file in self.files:
             for index, row in enumerate(file.facts.functions):
-                yield Symbol("function", file, index, how=row.how, line=row.line)
+                yield Symbol("function", file, index, how=row.how)
 
     def ancestry(self, symbol: Symbol) -> Ancestry:
         """A class and its bases."""
@@ -528,7 +554,7 @@ class Project:
         return known
 
     def _look_up(self, symbol: Symbol) -> Ancestry:
-        row, file = symbol.class_, symbol.file
+        row, file = symbol.shape, symbol.file
         assert file is not None
         classes: dict[tuple[str, int], Symbol] = {(file.path, symbol.index): symbol}
         complete = not row.dynamic and all(_is_known_keyword(each) for each in row.keywords)
@@ -553,18 +579,18 @@ class Project:
         """Names of everything a class and its known bases have, with the class that has it first."""
         found: dict[str, Symbol] = {}
         for each in self.ancestry(symbol).classes:
-            for member in each.class_.members:
+            for member in each.shape.members:
                 found.setdefault(member.name, each)
         return found
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """Whether instances of a class have an attribute; None when that cannot be known."""
         ancestry = self.ancestry(symbol)
-        if any(member.name == attribute for each in ancestry.classes for member in each.class_.members):
+        if any(member.name == attribute for each in ancestry.classes for member in each.shape.members):
             return True
         if attribute in _OF_EVERY_OBJECT or any(attribute in _outside_members(each) for each in ancestry.outside):
             return True
-        if attribute in _OF_DATACLASSES and any(each.class_.decorators for each in ancestry.classes):
+        if attribute in _OF_DATACLASSES and any(each.shape.decorators for each in ancestry.classes):
             return True
         return False if ancestry.complete else None
 
@@ -584,17 +610,17 @@ class Names(Mapping[str, list[Symbol]]):
         self._bound = bound
         facts = file.facts
         top = [
-            (row.bound, _coded(_IMPORT, index, row.how, row.line))
+            (row.bound, _coded(_IMPORT, index, row.how))
             for index, row in enumerate(facts.imports)
             if row.function == MODULE and row.bound and not row.how & How.IN_CLASS
         ]
         top += [
-            (row.name, _coded(_CLASS, index, row.how, row.line))
+            (row.name, _coded(_CLASS, index, row.how))
             for index, row in enumerate(facts.classes)
             if row.function == MODULE and row.outer == MODULE
         ]
         top += [
-            (row.name, _coded(_FUNCTION, index, row.how, row.line))
+            (row.name, _coded(_FUNCTION, index, row.how))
             for index, row in enumerate(facts.functions)
             if row.owner == MODULE and row.outer == MODULE
         ]
@@ -602,7 +628,7 @@ class Names(Mapping[str, list[Symbol]]):
             _bind(bound, name, code)
         for index, row in enumerate(facts.assignments):
             if row.function == MODULE or row.name not in bound:
-                _bind(bound, row.name, _coded(_VALUE, index, row.how, row.line))
+                _bind(bound, row.name, _coded(_VALUE, index, row.how))
 
     def __getitem__(self, name: str) -> list[Symbol]:
         found = self._bound[name]
@@ -634,6 +660,16 @@ class Names(Mapping[str, list[Symbol]]):
             name: found if type(found) is list else self._symbols(found) for name, found in self._bound.items()
         }.items()
 
+    def codes(self) -> dict[str, tuple[int, ...]]:
+        """What each name is bound to, in a form that can be compared."""
+        found: dict[str, Any] = {**self._bound}
+        for name, bound in found.items():
+            if type(bound) is list:
+                found[name] = tuple(_coded(_KINDS.index(each.kind), each.index, each.how) for each in bound)
+            elif type(bound) is int:
+                found[name] = (bound,)
+        return found
+
     def local(self, function: int, name: str) -> Symbol | None:
         """What a function itself binds by an import or a class statement: the first import, else the first class."""
         if self._local is None:
@@ -641,18 +677,18 @@ class Names(Mapping[str, list[Symbol]]):
             facts = self._file.facts
             for index, row in enumerate(facts.imports):
                 if row.function != MODULE and (row.function, row.bound) not in found:
-                    symbol = Symbol("import", self._file, index, how=row.how, line=row.line)
+                    symbol = Symbol("import", self._file, index, how=row.how)
                     found[row.function, row.bound] = symbol
             for index, class_ in enumerate(facts.classes):
                 if class_.function != MODULE and class_.outer == MODULE:
-                    symbol = Symbol("class", self._file, index, how=class_.how, line=class_.line)
+                    symbol = Symbol("class", self._file, index, how=class_.how)
                     found.setdefault((class_.function, class_.name), symbol)
             self._local = found
         return self._local.get((function, name))
 
     def _symbols(self, found: Any) -> list[Symbol]:
         return [
-            Symbol(_KINDS[code & 3], self._file, code >> 32, how=code >> 2 & 63, line=code >> 8 & 0xFFFFFF)
+            Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
             for code in ((found,) if type(found) is int else found)
         ]
 
@@ -661,8 +697,8 @@ _KINDS: Final[tuple[Literal["import", "class", "function", "value"], ...]] = ("i
 _IMPORT, _CLASS, _FUNCTION, _VALUE = range(4)
 
 
-def _coded(kind: int, index: int, how: int, line: int) -> int:
-    return kind | how << 2 | min(line, 0xFFFFFF) << 8 | index << 32
+def _coded(kind: int, index: int, how: int) -> int:
+    return kind | how << 2 | index << 8
 
 
 def _bind(bound: dict[str, int | tuple[int, ...] | list[Symbol]], name: str, code: int) -> None:

@@ -153,7 +153,7 @@ def _class_at(project: Project, place: Place) -> Symbol | None:
     file = project.by_path.get(place.path)
     for index, row in enumerate(file.facts.classes if file is not None else ()):
         if row.line == place.line:
-            return Symbol("class", file, index, how=row.how, line=row.line)
+            return Symbol("class", file, index, how=row.how)
     return None
 
 

@@ -106,10 +106,10 @@ class Receivers:
         if "__" not in attribute[2:] or not attribute.startswith("_"):
             return False
         for each in self._project.ancestry(symbol).classes:
-            prefix = f"_{each.class_.name.lstrip('_')}"
+            prefix = f"_{each.shape.name.lstrip('_')}"
             if attribute.startswith(f"{prefix}__"):
                 name = attribute.removeprefix(prefix)
-                return any(member.name == name for member in each.class_.members)
+                return any(member.name == name for member in each.shape.members)
         return False
 
     def _is_open(self, symbol: Symbol) -> bool:
@@ -118,7 +118,7 @@ class Receivers:
         above = self._project.ancestry(symbol)
         if "builtins.type" in above.outside:
             return True
-        names = {member.name for each in above.classes for member in each.class_.members}
+        names = {member.name for each in above.classes for member in each.shape.members}
         return "__setattr__" in names or not (above.outside or any(not _is_dunder(name) for name in names))
 
     def descendants(self, symbol: Symbol) -> list[Symbol]:
@@ -132,15 +132,15 @@ class Receivers:
 
     def _find_descendants(self, symbol: Symbol) -> list[Symbol]:
         found: dict[tuple[str, int], Symbol] = {}
-        waiting = [symbol.class_.name]
+        waiting = [symbol.shape.name]
         seen = set(waiting)
         while waiting:
             for file, index in self._children.get(waiting.pop()):
                 each = Symbol("class", file, index)
                 found[file.path, index] = each
-                if each.class_.name not in seen:
-                    seen.add(each.class_.name)
-                    waiting.append(each.class_.name)
+                if each.shape.name not in seen:
+                    seen.add(each.shape.name)
+                    waiting.append(each.shape.name)
         assert symbol.file is not None
         found.pop((symbol.file.path, symbol.index), None)
         return [each for each in found.values() if self._inherits(each, symbol)]
@@ -206,7 +206,7 @@ class Receivers:
     def _of_member(self, owner: Symbol, name: str) -> Receiver | None:
         """What `self.name` is an instance of."""
         for each in self._project.ancestry(owner).classes:
-            member = next((row for row in each.class_.members if row.name == name), None)
+            member = next((row for row in each.shape.members if row.name == name), None)
             if member is not None:
                 break
         else:
@@ -216,7 +216,7 @@ class Receivers:
         if kind not in ("ann", "call") or self._is_given_elsewhere(owner, each, member):
             return None
         # Where it was assigned is a method of the class; what is imported only there is not known here.
-        found = self._of_source(each.file, each.class_.function, kind, dotted)
+        found = self._of_source(each.file, each.shape.function, kind, dotted)
         if found is None or (member.kind != "property" and self._may_describe(owner, member, found.symbol)):
             return None
         return found
@@ -225,7 +225,7 @@ class Receivers:
         """Whether another class of the family gives the attribute a value of its own, of another origin."""
         family = [*self._project.ancestry(owner).classes, *self.descendants(owner)]
         for each in family:
-            for row in each.class_.members:
+            for row in each.shape.members:
                 if row.name == member.name and row.type != member.type and each is not holder:
                     return True
         return not self._project.ancestry(owner).complete and member.kind in ("attribute", "field")
@@ -317,7 +317,7 @@ class Receivers:
         """Whether calling a class gives an instance of it, for all one can see."""
         if any("__new__" in self.methods(each) for each in self._project.ancestry(symbol).classes):
             return False
-        return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.class_.decorators)
+        return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.shape.decorators)
 
     def _inherits(self, symbol: Symbol, base: Symbol) -> bool:
         """Whether a class has another above it; True as well when not all above it is known."""

@@ -9,16 +9,20 @@ modules may then mean something else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
-from .facts import FileFacts
-from .memory import Maker, Memory, T, Table
-from .project import File, Names, Project
+from msgspec import structs
 
-Name = tuple[Maker, Hashable]
-"""A name in a table, or all that have several rows."""
+from .facts import Assignment, Class, FileFacts, Import
+from .memory import Maker, Memory, T, Table
+from .project import File, Names, Project, Symbol
+
+Name = tuple[Hashable, ...]
+"""A part of what is known: a table and a name in it, or all that have several rows; a file and a name that is bound
+there; a file, a table of its facts and a row there, apart from where that stands."""
 _SHARED: Final = object()
 
 
@@ -49,15 +53,103 @@ class _SeenFile(File):
         self._facts = facts
 
     def _get_names(self) -> Names:
-        if (reading := self.trace.reading) is not None:
-            reading.add(self)
         return self._names
 
     def _set_names(self, names: Names) -> None:
         self._names = names
 
+    def class_shape(self, index: int) -> Class:
+        return self._row("classes", index, self._facts.classes)
+
+    def import_shape(self, index: int) -> Import:
+        return self._row("imports", index, self._facts.imports)
+
+    def value_shape(self, index: int) -> Assignment:
+        return self._row("assignments", index, self._facts.assignments)
+
+    def _row(self, table: str, index: int, rows: list[T]) -> T:
+        if (reading := self.trace.reading) is not None:
+            reading.add((self, table, index))
+        return rows[index]
+
+    def take(self, facts: FileFacts) -> set[Name]:
+        """Take other facts. Which parts of what was known of the file are others now."""
+        before, bound = self._facts, self._names.codes()
+        self._facts = facts
+        self._names = _SeenNames(self)
+        now = self._names.codes()
+        changed: set[Name] = {(self, name) for name in {*bound, *now} if bound.get(name) != now.get(name)}
+        for table, shape in _SHAPES.items():
+            rows = zip_longest(getattr(before, table), getattr(facts, table))
+            changed |= {(self, table, at) for at, (old, new) in enumerate(rows) if shape(old) != shape(new)}
+        return changed
+
     facts = property(_get_facts, _set_facts)
     names = property(_get_names, _set_names)
+
+
+class _SeenNames(Names):
+    """Names that say which of them are looked up."""
+
+    __slots__ = ("_trace",)
+
+    def __init__(self, file: _SeenFile) -> None:
+        super().__init__(file)
+        self._trace = file.trace
+
+    def __getitem__(self, name: str) -> list[Symbol]:
+        self._note((self._file, name))
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        self._note((self._file, name))
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._note((self._file, name))
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._note(self._file)
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._note(self._file)
+        return super().__len__()
+
+    def items(self) -> ItemsView[str, list[Symbol]]:
+        self._note(self._file)
+        return super().items()
+
+    def local(self, function: int, name: str) -> Symbol | None:
+        self._note(self._file)
+        return super().local(function, name)
+
+    def _note(self, what: File | Name) -> None:
+        if (reading := self._trace.reading) is not None:
+            reading.add(what)
+
+
+def _class_shape(row: Class | None) -> Hashable:
+    if row is None:
+        return None
+    members = tuple(structs.replace(each, line=0) for each in row.members)
+    return structs.astuple(structs.replace(row, line=0, end=0, digest="", members=[])), members
+
+
+def _line_apart(row: Import | Assignment | None) -> Hashable:
+    if row is None:
+        return None
+    if isinstance(row, Import):
+        return structs.replace(row, line=0, end=0, column=0)
+    return structs.replace(row, line=0)
+
+
+_SHAPES: Final[dict[str, Callable[[Any], Hashable]]] = {
+    "classes": _class_shape,
+    "imports": _line_apart,
+    "assignments": _line_apart,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -177,17 +269,17 @@ class Session(Memory):
             for file, (_, facts) in zip(self._project.files, read, strict=True)
             if file.facts is not facts and file.facts != facts
         ]
+        names: set[Name] = set()
         for file, facts in changed:
-            file.facts = facts
-            file.names = Names(file)
-        self._step(file for file, _ in changed)
+            assert isinstance(file, _SeenFile)
+            names |= file.take(facts)
+        self._step([file for file, _ in changed], names)
         self._project = self._project.renewed()
         return self._project
 
-    def _step(self, changed: Iterable[File]) -> None:
+    def _step(self, files: Sequence[File], names: set[Name]) -> None:
         self._now += 1
-        files = list(changed)
-        just: set[File | Name] = set(files)
+        just: set[File | Name] = {*files, *names}
         for table in self._tables.values():
             for file in files:
                 just |= table.update(file)
@@ -202,6 +294,11 @@ class Session(Memory):
         file = _SeenFile(path, facts, package_root, module, is_package)
         file.trace = self._trace
         return file
+
+    def names(self, file: File) -> Names:
+        """Names that say which of them are looked up."""
+        assert isinstance(file, _SeenFile)
+        return _SeenNames(file)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""

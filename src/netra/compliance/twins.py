@@ -158,7 +158,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     for rows in project.table(_public).shared():
         for file, index in rows:
             row = file.facts.classes[index]
-            by_name[row.name].append(Symbol("class", file, index, how=row.how, line=row.line))
+            by_name[row.name].append(Symbol("class", file, index, how=row.how))
     groups = {
         name: kept
         for name, symbols in by_name.items()

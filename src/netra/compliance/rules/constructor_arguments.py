@@ -48,10 +48,7 @@ def _look(project: Project, file: File) -> list[Finding]:
 
 
 def _twins(project: Project, name: str) -> list[Symbol]:
-    return [
-        Symbol("class", file, index, line=file.facts.classes[index].line)
-        for file, index in project.table(_classes).get(name)
-    ]
+    return [Symbol("class", file, index) for file, index in project.table(_classes).get(name)]
 
 
 def _may_be(project: Project, file: File, call: Call) -> bool:

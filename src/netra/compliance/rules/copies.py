@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import combinations
+from typing import NamedTuple
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, SKETCH, Function
@@ -34,6 +34,17 @@ _PREFIX = SKETCH - math.ceil(LIKENESS * SKETCH) + 2
 """Two sketches that are alike have at least one hash among so many of the smallest in common."""
 
 _Row = tuple[File, int]
+
+
+class _Sketch(NamedTuple):
+    """What is compared of a function."""
+
+    at: int
+    name: str
+    is_async: bool
+    digest: str
+    deployable: Hashable
+    sketch: bytes
 
 
 def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
@@ -61,16 +72,10 @@ def near_copies(project: Project, config: Config) -> Iterable[Finding]:
             row = above
         return row
 
-    seen: set[tuple[_Row, _Row]] = set()
-    for candidates in project.table(_sketches).shared():
-        if len(candidates) > MOST_ALIKE:
-            continue
-        for one, other in combinations(candidates, 2):
-            if (one, other) in seen:
-                continue
-            seen.add((one, other))
-            if root(one) != root(other) and _are_near(one, other):
-                parent[root(other)] = root(one)
+    for file, found in project.by_file(_near):
+        for at, other in found:
+            if root((file, at)) != root(other):
+                parent[root(other)] = root((file, at))
     groups: dict[_Row, list[_Row]] = defaultdict(list)
     for row in {*parent, *parent.values()}:
         groups[root(row)].append(row)
@@ -95,14 +100,34 @@ def _texts(file: File) -> Iterator[tuple[tuple[Hashable, str], int]]:
             yield (deployable, row.digest), at
 
 
-def _sketches(file: File) -> Iterator[tuple[int, int]]:
+def _sketches(file: File) -> Iterator[tuple[int, _Sketch]]:
     """The functions of a file that are long enough, by each of their smallest hashes."""
     if not _is_ours(file):
         return
+    deployable = _deployable(file)
     for at, row in enumerate(file.facts.functions):
         if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
+            sketch = _Sketch(at, row.name, row.is_async, row.digest, deployable, row.sketch)
             for each in hashes(row.sketch[: 4 * _PREFIX]):
-                yield each, at
+                yield each, sketch
+
+
+def _near(project: Project, file: File) -> list[tuple[int, _Row]]:
+    """The near copies of the functions of a file, here and in the files behind it."""
+    table = project.table(_sketches)
+    found: dict[tuple[int, _Row], None] = {}
+    seen: set[tuple[int, _Row]] = set()
+    for key, one in _sketches(file):
+        candidates = table.get(key)
+        if len(candidates) > MOST_ALIKE:
+            continue
+        for other_file, other in candidates:
+            pair = (one.at, (other_file, other.at))
+            if (other_file.path, other.at) > (file.path, one.at) and pair not in seen:
+                seen.add(pair)
+                if _are_near(one, other):
+                    found[pair] = None
+    return [*found]
 
 
 def copied_files(project: Project, config: Config) -> Iterable[Finding]:
@@ -185,13 +210,12 @@ def _whole_classes_are_copies(rows: list[_Row]) -> bool:
     return len(owners) == 1
 
 
-def _are_near(one: _Row, other: _Row) -> bool:
-    left, right = _function(one), _function(other)
+def _are_near(left: _Sketch, right: _Sketch) -> bool:
     if left.digest == right.digest or left.name == right.name:
         return False  # a copy, or the same method of two classes
     if left.is_async != right.is_async:
         return False  # a function in both styles of calling
-    if _deployable(one[0]) != _deployable(other[0]):
+    if left.deployable != right.deployable:
         return False
     return _are_alike(left.sketch, right.sketch)
 

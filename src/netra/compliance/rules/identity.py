@@ -84,7 +84,7 @@ def _stand_ins(project: Project, file: File) -> Iterator[StandIn]:
         base = project.lookup(file, row.bases[0]).symbol
         if base.kind != "class" or base.file is None or base.file is file:
             continue
-        found = StandIn(Symbol("class", file, index, how=row.how, line=row.line), base)
+        found = StandIn(Symbol("class", file, index, how=row.how), base)
         if not (found.has_its_name or _is_for_the_past(row.name, file)):
             continue
         if found.has_its_name and _edition(file) != _edition(base.file):

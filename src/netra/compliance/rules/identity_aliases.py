@@ -39,7 +39,7 @@ def overloads(project: Project, config: Config) -> Iterable[Finding]:
     """SSOT124: a class with many names, or with one that has nothing to do with it."""
     allowed = {(each.name, each.path): set(each.aliases) for each in config.canonical}
     for key, found in _aliases(project).items():
-        symbol = Symbol("class", project.by_path[key[0]], key[1], line=0)
+        symbol = Symbol("class", project.by_path[key[0]], key[1])
         name = symbol.class_.name
         permitted = allowed.get((name, symbol.home.module), set())
         found = [each for each in found if each.name not in permitted]
