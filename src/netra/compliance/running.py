@@ -193,7 +193,7 @@ def judged(request: Request, place: Target, report: Report, known: Baseline | No
 def remembered(request: Request, outcome: Outcome) -> Outcome:
     """An outcome that is added to its history, if there is to be one, and carries it."""
     config = outcome.report.config
-    file = request.history or (outcome.report.root / config.history if config.history else None)
+    file = request.history or (_within(outcome.report.root, config.history, "history") if config.history else None)
     if file is None:
         return outcome
     append(file, outcome)
@@ -205,9 +205,18 @@ def baseline_path(request: Request, place: Target) -> Path | None:
     if request.baseline is not None:
         return request.baseline.absolute()
     if place.config.baseline:
-        return place.root / place.config.baseline
+        return _within(place.root, place.config.baseline, "baseline")
     usual = place.root / baselines.DEFAULT
     return usual if usual.is_file() else None
+
+
+def _within(root: Path, name: str, key: str) -> Path:
+    """A file that a configuration names and a command writes: whoever checks a stranger's code must not be made to
+    write elsewhere."""
+    file = root / name
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(f"[tool.ssot] {key}: {name} is outside the code base. `--{key} FILE` may name any file.")
+    return file
 
 
 def _places(finding: Finding) -> set[str]:

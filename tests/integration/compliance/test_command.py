@@ -240,3 +240,15 @@ def test_a_fault_of_the_checker_exits_3_and_is_no_finding(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout) == (3, "")
     assert "LookupError: planted" in done.stderr
     assert "a fault of it, not of the code it checks" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["history", "baseline"])
+def test_a_strangers_configuration_writes_nothing_outside_its_code_base(tmp_path: Path, key: str) -> None:
+    write(
+        tmp_path, {"theirs/pyproject.toml": f"[tool.ssot]\n{key} = 'inner/file'\n", "file": "mine\n", "theirs/a.py": ""}
+    )
+    (tmp_path / "theirs" / "inner").symlink_to(tmp_path)
+    commands = {"history": ("check",), "baseline": ("ssot", "baseline", "write")}
+    done = netra(*commands[key], cwd=tmp_path / "theirs")
+    assert (done.returncode, (tmp_path / "file").read_text()) == (2, "mine\n")
+    assert f"{key}: inner/file is outside the code base" in done.stderr
