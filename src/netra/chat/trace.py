@@ -5,10 +5,9 @@ hangs in a tool and not what it is about.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from netra.errors import NotFound
 from netra.sessions import RequestScopedSessionFactory
@@ -72,18 +71,18 @@ class Trace:
         """
         thread = select(runs.c.thread_id).where(runs.c.id == run_id)
 
-        def work(connection: Connection) -> list[Row[Any]] | None:
+        def work(connection: Connection) -> list[TracedEvent] | None:  # a thread decodes what may be megabytes
             thread_id = connection.execute(thread).scalar_one_or_none()
             if thread_id is None:
                 return None
             mine = (events.c.thread_id == thread_id) & (events.c.run_id == run_id) & (events.c.type != "text_delta")
             wanted = select(events.c.seq, events.c.type, events.c.body).where(mine).order_by(events.c.seq.desc())
-            return list(connection.execute(wanted.limit(MOST)))
+            return [_traced(row.seq, row.type, row.body) for row in connection.execute(wanted.limit(MOST))]
 
-        rows = await self._database.query(work)
-        if rows is None:
+        found = await self._database.query(work)
+        if found is None:
             raise NotFound("There is no such run.")
-        return [_traced(row.seq, row.type, row.body) for row in reversed(rows)]
+        return found[::-1]
 
 
 def _traced(seq: int, type: str, body: bytes) -> TracedEvent:

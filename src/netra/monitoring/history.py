@@ -224,6 +224,7 @@ class History:
         self._short = self._long = _Steps(_read())
         self._task: asyncio.Task[None] | None = None
         self._tidied: float | None = None
+        self._sampled: datetime | None = None
 
     async def start(self) -> None:
         """Take samples from now on."""
@@ -249,12 +250,16 @@ class History:
             Unavailable: the database is away; the samples are lost.
         """
         at, now = aligned(self._clock.now(), SHORT), _read()
+        if at == self._sampled:  # woken a moment early: what is stored of this step already is all of it
+            return []
         due = [Sample(SHORT, at, self._process, self._short.values(now))]
         self._long.gauges.append({each.name: _number(now[each.name]) for each in SERIES if each.kind == "gauge"})
         self._short = _Steps(now)
-        if aligned(at, LONG) == at:
-            due.append(Sample(LONG, at, self._process, self._long.values(now)))
+        ended = aligned(at, LONG)
+        if ended == at or (self._sampled is not None and self._sampled < ended):  # also when its last end was missed
+            due.append(Sample(LONG, ended, self._process, self._long.values(now)))
             self._long = _Steps(now)
+        self._sampled = at
         await self._store.add(due)
         if self._tidied is None or self._clock.monotonic() >= self._tidied + TIDY_SECONDS:
             self._tidied = self._clock.monotonic()
@@ -274,14 +279,7 @@ class History:
         until = aligned(self._clock.now(), step)
         after = until - timedelta(minutes=minutes)
         stored = await self._store.between(step, after, until)
-        places = {after + timedelta(seconds=step * number): number - 1 for number in range(1, minutes * 60 // step + 1)}
-        values: dict[str, list[float | None]] = {each.name: [None] * len(places) for each in chosen}
-        for sample in stored:
-            if (place := places.get(sample.at)) is not None:
-                for each in chosen:
-                    line = values[each.name]
-                    line[place] = _together(each, line[place], sample.values.get(each.name))
-        return HistoryPicture(step, list(places), values)
+        return await asyncio.to_thread(_paint, step, after, minutes, chosen, stored)
 
     async def _measure(self) -> None:
         while True:
@@ -294,6 +292,20 @@ class History:
                 log.warning("sample lost", error=error.code)
             except Exception:
                 log.exception("sample lost")  # the next one may succeed
+
+
+def _paint(
+    step: int, after: datetime, minutes: int, chosen: Sequence[Series], stored: Sequence[Sample]
+) -> HistoryPicture:
+    """Put the samples of all processes together; a month of all series is a quarter of a million numbers."""
+    places = {after + timedelta(seconds=step * number): number - 1 for number in range(1, minutes * 60 // step + 1)}
+    values: dict[str, list[float | None]] = {each.name: [None] * len(places) for each in chosen}
+    for sample in stored:
+        if (place := places.get(sample.at)) is not None:
+            for each in chosen:
+                line = values[each.name]
+                line[place] = _together(each, line[place], sample.values.get(each.name))
+    return HistoryPicture(step, list(places), values)
 
 
 def aligned(moment: datetime, step: int) -> datetime:

@@ -57,8 +57,12 @@ class Samples:
             .order_by(_columns.at, _columns.process)
         )
         decode = msgspec.json.Decoder(dict[str, float | None]).decode
-        rows = await self._database.query(lambda connection: connection.execute(wanted).all())
-        return [Sample(row.step, moment(row.at), row.process, decode(row.body)) for row in rows]
+
+        def work(connection: Connection) -> list[Sample]:  # a month is megabytes, which the event loop must not decode
+            rows = connection.execute(wanted)
+            return [Sample(row.step, moment(row.at), row.process, decode(row.body)) for row in rows]
+
+        return await self._database.query(work)
 
     async def forget(self, step: int, before: datetime) -> int:
         """See `SampleStore.forget`."""

@@ -70,6 +70,36 @@ async def test_a_long_step_has_the_mean_of_gauges_and_the_sum_of_counts(store: S
     assert picture.values["runs_died"][-1] == 30
 
 
+async def test_a_long_step_whose_last_sample_came_late_is_stored_all_the_same(store: Samples) -> None:
+    clock = ManualClock()
+    history = History(store, clock, "one")
+    for _ in range(LONG // SHORT - 1):
+        clock.advance(SHORT)
+        metrics.runs_ended.labels("stalled").inc()
+        await history.sample()
+    clock.advance(2 * SHORT)
+    await history.sample()
+    for _ in range(LONG // SHORT - 1):
+        clock.advance(SHORT)
+        await history.sample()
+    picture = await history.picture(24 * 60, ("runs_stalled",))
+    assert picture.times[-1] == NOON + timedelta(seconds=2 * LONG)
+    assert picture.values["runs_stalled"][-2:] == [29, 0]
+
+
+async def test_a_timer_that_wakes_early_does_not_replace_what_was_measured(store: Samples) -> None:
+    clock = ManualClock()
+    history = History(store, clock, "one")
+    metrics.runs_ended.labels("stalled").inc(4)
+    clock.advance(SHORT)
+    await history.sample()
+    clock.advance(SHORT - 0.001)
+    assert await history.sample() == []
+    clock.advance(0.001)
+    await history.sample()
+    assert (await history.picture(1, ("runs_stalled",))).values["runs_stalled"][-2:] == [4, 0]
+
+
 async def test_processes_add_up_and_what_all_see_counts_once(store: Samples) -> None:
     await store.add([sample(NOON, "one", runs_running=2, runs_queued=7, run_seconds_p95=1.0, runs_failed=1)])
     await store.add([sample(NOON, "two", runs_running=3, runs_queued=8, run_seconds_p95=4.0, runs_failed=1)])
