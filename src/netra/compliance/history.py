@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import ConfigError
+from .git import command
 from .outcome import Outcome
 
 KEPT = 1000
@@ -82,9 +83,9 @@ def weekly_scores(path: Path, last: date) -> tuple[float | None, float | None]:
 
 
 def _commit(root: Path) -> str:
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        asked = command(root, "rev-parse", "--short", "HEAD")
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

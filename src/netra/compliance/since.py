@@ -17,6 +17,7 @@ from .config import ConfigError
 from .extract import extract
 from .facts import FileFacts
 from .figures import rule_hash
+from .git import command
 
 SECONDS = 120
 
@@ -35,7 +36,7 @@ def baseline_at(ref: str, report: Report) -> Baseline:
         commit = _git(root, "merge-base", ref, "HEAD").decode().strip()
     except ConfigError:
         commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
-    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", commit).split(b"\0")
+    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", commit).split(b"\0")
     changed = {os.fsdecode(name): status[:1] for status, name in zip(listed[::2], listed[1::2], strict=False)}
     untracked = _git(top, "ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
     changed |= {os.fsdecode(name): b"A" for name in untracked if name}
@@ -48,7 +49,7 @@ def baseline_at(ref: str, report: Report) -> Baseline:
         if status == b"A":
             facts.pop(path, None)
         elif path in facts or _was_checked(path, facts):
-            facts[path] = extract(_git(top, "show", f"{commit}:{name}"))
+            facts[path] = extract(_git(top, "cat-file", "blob", f"{commit}:{name}"))
     tree = replace(report.tree, python=tuple(sorted(facts)))
     then = judge(tree, ((path, facts[path]) for path in tree.python), report.config, report.rules)
     return made_of(then.findings, then.score.value, rule_hash(report.rules, report.config))
@@ -61,9 +62,8 @@ def _was_checked(path: str, facts: dict[str, FileFacts]) -> bool:
 
 
 def _git(directory: Path, *arguments: str) -> bytes:
-    command = ["git", "-C", os.fspath(directory), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
+        answer = subprocess.run(command(directory, *arguments), capture_output=True, check=False, timeout=SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigError(f"--since needs git: {error}") from error
     if answer.returncode != 0:

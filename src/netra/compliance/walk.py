@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from .git import command
+
 NEVER = frozenset(
     {
         ".eggs", ".git", ".hg", ".hypothesis", ".ipynb_checkpoints", ".mypy_cache", ".nox", ".pytest_cache", ".pytype",
@@ -116,20 +118,10 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
 
 
 def _git(root: Path, directory: Path, unreadable: list[tuple[str, str]]) -> list[str] | None:
-    command = [
-        "git",
-        "-C",
-        os.fspath(directory),
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--deduplicate",
-    ]
+    listing = command(directory, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
     try:
         answer = subprocess.run(
-            command, capture_output=True, check=False, timeout=GIT_SECONDS, env={**os.environ, "LC_ALL": "C"}
+            listing, capture_output=True, check=False, timeout=GIT_SECONDS, env={**os.environ, "LC_ALL": "C"}
         )
     except (OSError, subprocess.SubprocessError):
         return None

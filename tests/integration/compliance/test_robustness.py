@@ -486,3 +486,22 @@ def test_trees_are_sorted_whatever_the_order_of_their_directories(tmp_path: Path
         (tmp_path / name).touch()
     found: Tree = find(tmp_path)
     assert list(found.python) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--since", "HEAD"), ("--history", "history.jsonl")], ids=lambda each: each[:1]
+)
+def test_what_a_repositorys_configuration_names_is_not_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    root = tmp_path / "theirs"
+    write(root, {"pyproject.toml": "", "a.py": "x = 1\n"})
+    git(root)
+    subprocess.run(["git", "add", "."], cwd=root, check=True)
+    subprocess.run("git -c user.name=a -c user.email=a@b commit -qm a", shell=True, cwd=root, check=True)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    for key in ("core.fsmonitor", "diff.external"):
+        subprocess.run(["git", "config", key, program], cwd=root, check=True)
+    (root / "a.py").write_text("x = 22\n")
+    assert netra("check", *options, cwd=root).returncode == 0
+    assert not (tmp_path / "ran").exists()
