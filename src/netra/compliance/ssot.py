@@ -26,7 +26,7 @@ Root = Annotated[Path | None, typer.Argument(metavar="ROOT", help="The code base
 File = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="Default: as configured.")]
 
 
-@baseline.command("write")
+@baseline.command("write", short_help="Let what is found now be known.")
 @guarded
 def write(root: Root = None, file: File = None) -> int:
     """Write the baseline: everything that is found now is known from now on."""
@@ -46,7 +46,7 @@ def write(root: Root = None, file: File = None) -> int:
     return 0
 
 
-@baseline.command("prune")
+@baseline.command("prune", short_help="Take out what is not found any more.")
 @guarded
 def prune(root: Root = None, file: File = None) -> int:
     """Take out of the baseline what is not found any more. It never adds anything."""
@@ -66,7 +66,7 @@ def prune(root: Root = None, file: File = None) -> int:
     return 0
 
 
-@baseline.command("diff")
+@baseline.command("diff", short_help="What is new (+) and what is gone (-).")
 @guarded
 def diff(root: Root = None, file: File = None) -> int:
     """Print what is new (+) and what is gone (-) against the baseline. Exits 1 when anything is."""
@@ -87,7 +87,7 @@ def diff(root: Root = None, file: File = None) -> int:
     return 1 if outcome.comparison.new or outcome.comparison.stale else 0
 
 
-@app.command("twins")
+@app.command("twins", short_help="All definitions of a class, side by side.")
 @guarded
 def twins(name: Annotated[str, typer.Argument(help="The name of a class.")], root: Root = None) -> int:
     """Show every definition of a class: where, its members side by side, and who imports it."""
@@ -97,7 +97,7 @@ def twins(name: Annotated[str, typer.Argument(help="The name of a class.")], roo
     return 0
 
 
-@app.command("who")
+@app.command("who", short_help="What a class is, and who imports it how.")
 @guarded
 def who(
     wanted: Annotated[str, typer.Argument(metavar="PATH:CLASS", help="A file or dotted module, and a class.")],
@@ -110,7 +110,7 @@ def who(
     return 0
 
 
-@app.command("explain")
+@app.command("explain", short_help="What a rule finds, and how to mend it.")
 @guarded
 def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Its id or name. Default: list all.")] = "",
@@ -123,7 +123,7 @@ def explain(
     return 0
 
 
-@app.command("graph")
+@app.command("graph", short_help="Which groups of modules import which.")
 @guarded
 def graph(
     root: Root = None,
@@ -139,7 +139,7 @@ def graph(
     return 0
 
 
-@app.command("init")
+@app.command("init", short_help="Print a configuration to begin with.")
 @guarded
 def init(
     root: Root = None,

@@ -198,3 +198,13 @@ def test_who_uses_which_definition_is_in_every_format_with_room_for_it(tmp_path:
     text = unescape(renderer(name)(replace(shown, shown=(twins,)))).replace("\\", "")
     assert twins.related[0].note in text
     assert twins.place.note in text
+
+
+def test_text_says_what_to_do_with_many_findings_until_a_baseline_knows_them(tmp_path: Path) -> None:
+    report = check(tmp_path, {"a.py": "x = 1\n"})
+    many = tuple(Finding("SSOT701", Severity.ERROR, Place(f"{at}.py", 1), "long", (str(at),)) for at in range(51))
+    failing = Outcome(report, many, failures=("51 findings of severity error",))
+    assert "netra ssot baseline write" in as_text(failing)
+    assert "netra ssot baseline write" not in as_text(replace(failing, shown=many[:9]))
+    known = compare(many, made_of(many), rules=[], is_checked=[], root=tmp_path)
+    assert "netra ssot baseline write" not in as_text(replace(failing, comparison=known))

@@ -13,6 +13,8 @@ from netra.compliance.rule import Finding, Severity
 
 RELATED = 12
 """Places of one family that are printed; the rest is counted."""
+MANY = 50
+"""Findings of a first check from which on it says what to do with so many."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33", Severity.INFO: "36"}
 
@@ -103,6 +105,10 @@ def summary(outcome: Outcome, paint: _Paint | None = None) -> str:
         lines += statistics(outcome)
     if report.suppressed:
         lines.append(f"{len(report.suppressed)} allowed by comments and the configuration.")
+    if outcome.failures and outcome.comparison is None and len(outcome.printed) > MANY:
+        lines.append(
+            "Too much at once? `--max 20` prints the worst; `netra ssot baseline write` lets what is known wait."
+        )
     for failure in outcome.failures:
         lines.append(paint(f"Does not pass: {failure}.", "31;1"))
     lines.append(last_line(outcome, paint))
