@@ -30,14 +30,20 @@ class Link:
     Args:
         imported: None for a module of another distribution.
         name: dotted, of what is imported.
+        row: of the importer's imports.
         how: of the import statement, see `facts.How`.
     """
 
     importer: File
     imported: File | None
     name: str
-    line: int
+    row: int
     how: int
+
+    @property
+    def line(self) -> int:
+        """Of the import statement."""
+        return self.importer.facts.imports[self.row].line
 
     @property
     def typing(self) -> bool:
@@ -159,12 +165,12 @@ def _build(project: Project) -> Graph:
 
 def _links(project: Project, file: File) -> tuple[Link, ...]:
     best: dict[File | str, Link] = {}
-    for row in file.facts.imports:
+    for index, row in enumerate(file.facts.imports):
         target = _target(project, file, row)
         if target is None or target is file:
             continue
         imported = target if isinstance(target, File) else None
-        link = Link(file, imported, imported.module if imported else str(target), row.line, row.how)
+        link = Link(file, imported, imported.module if imported else str(target), index, row.how)
         known = best.get(target)
         if known is None or _delay(link) < _delay(known):
             best[target] = link

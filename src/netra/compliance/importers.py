@@ -19,15 +19,21 @@ class ClassUse:
 
     Args:
         path: the module it names.
+        row: of the file's imports.
         through: the modules the name was taken from on the way, the importer's own first.
         name: under which the importer has it.
     """
 
     path: str
     file: File
-    line: int
+    row: int
     through: tuple[str, ...]
     name: str
+
+    @property
+    def line(self) -> int:
+        """Of the statement."""
+        return self.file.facts.imports[self.row].line
 
     @property
     def passes_on(self) -> bool:
@@ -51,7 +57,7 @@ def _uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
 
 def _used(project: Project, file: File) -> list[tuple[ClassKey, ClassUse]]:
     found = []
-    for row in file.facts.imports:
+    for index, row in enumerate(file.facts.imports):
         if row.name in ("", "*"):
             continue
         module = project.module(file, row.module, row.level)
@@ -61,7 +67,7 @@ def _used(project: Project, file: File) -> list[tuple[ClassKey, ClassUse]]:
         symbol = reached.symbol
         if symbol.kind == "class" and symbol.file is not None:
             path = module.file.module if module.file is not None else row.module
-            use = ClassUse(path, file, row.line, reached.path, row.bound)
+            use = ClassUse(path, file, index, reached.path, row.bound)
             found.append(((symbol.file.path, symbol.index), use))
     return found
 

@@ -32,7 +32,7 @@ from .report.text import block, clean, last_line
 from .rule import Finding
 from .running import Request, Target, judged, look, place_of, unhurried_gc
 from .session import Session
-from .walk import find
+from .walk import Tree, find
 
 CONFIGURATION = "pyproject.toml"
 
@@ -51,10 +51,22 @@ class Watched:
         self._facts = {file.path: file.facts for file in self.report.project.files}
         self._rules = selected(self.place.config)
         self._session = Session()
+        self._is_warm = False
 
     def outcome(self) -> Outcome:
         """What is shown of the last check."""
         return judged(self.request, self.place, self.report)
+
+    def warm_up(self) -> None:
+        """Find out, while nobody waits, what the next change is compared with: a kept report does not say it."""
+        if not self._is_warm:
+            self._judge(self.report.tree)
+
+    def _judge(self, tree: Tree) -> None:
+        with unhurried_gc():
+            facts = [(name, self._facts[name]) for name in tree.python]
+            self.report = judge(tree, facts, self.place.config, self._rules, session=self._session)
+        self._is_warm = True
 
     def again(self, changed: Iterable[Path], *, moved: bool) -> bool:
         """Check again after some files changed. Whether anything was read.
@@ -78,9 +90,7 @@ class Watched:
         self._facts |= fresh
         known = set(tree.python)
         self._facts = {name: facts for name, facts in self._facts.items() if name in known}
-        with unhurried_gc():
-            facts = [(name, self._facts[name]) for name in tree.python]
-            self.report = judge(tree, facts, self.place.config, self._rules, session=self._session)
+        self._judge(tree)
         return True
 
 
@@ -152,9 +162,13 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
             stop_event=stop,
             rust_timeout=500,
             raise_interrupt=False,
+            yield_on_timeout=True,
         ):
             if stop.is_set():
                 break
+            if not changes:
+                watched.warm_up()  # changes are listened to by now
+                continue
             began = time.perf_counter()
             try:
                 done = _follow(watched, changes)
