@@ -277,9 +277,10 @@ class History:
         chosen = [BY_NAME[name] for name in names] if names else list(SERIES)
         step = SHORT if minutes <= MOST_SHORT_MINUTES else LONG
         until = aligned(self._clock.now(), step)
-        after = until - timedelta(minutes=minutes)
+        many = minutes * 60 // step
+        after = until - timedelta(seconds=many * step)
         stored = await self._store.between(step, after, until)
-        return await asyncio.to_thread(_paint, step, after, minutes, chosen, stored)
+        return await asyncio.to_thread(_paint, step, after, many, chosen, stored)
 
     async def _measure(self) -> None:
         while True:
@@ -294,11 +295,9 @@ class History:
                 log.exception("sample lost")  # the next one may succeed
 
 
-def _paint(
-    step: int, after: datetime, minutes: int, chosen: Sequence[Series], stored: Sequence[Sample]
-) -> HistoryPicture:
+def _paint(step: int, after: datetime, many: int, chosen: Sequence[Series], stored: Sequence[Sample]) -> HistoryPicture:
     """Put the samples of all processes together; a month of all series is a quarter of a million numbers."""
-    places = {after + timedelta(seconds=step * number): number - 1 for number in range(1, minutes * 60 // step + 1)}
+    places = {after + timedelta(seconds=step * number): number - 1 for number in range(1, many + 1)}
     values: dict[str, list[float | None]] = {each.name: [None] * len(places) for each in chosen}
     for sample in stored:
         if (place := places.get(sample.at)) is not None:

@@ -125,3 +125,11 @@ def test_the_history_goes_back_as_far_as_asked_and_names_what_there_is(admin: Ac
     )
     assert wrong.status_code == 422
     assert "requests" in wrong.json()["hint"]
+
+
+def test_what_cannot_be_acknowledged_leaves_no_entry_in_the_audit_log(admin: Account) -> None:
+    with admin.client() as client:
+        answer = client.post("/api/admin/alerts/inc_nothing/acknowledge", json={"note": "on it"})
+        entries = client.get("/api/admin/audit").raise_for_status().json()["items"]
+    assert answer.status_code == 404
+    assert "inc_nothing" not in {each["target"] for each in entries}

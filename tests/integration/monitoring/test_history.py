@@ -100,6 +100,14 @@ async def test_a_timer_that_wakes_early_does_not_replace_what_was_measured(store
     assert (await history.picture(1, ("runs_stalled",))).values["runs_stalled"][-2:] == [4, 0]
 
 
+async def test_a_picture_that_does_not_begin_with_a_step_has_the_whole_steps_within(store: Samples) -> None:
+    await store.add([sample(NOON, step=LONG, runs_failed=1), sample(NOON - timedelta(hours=6), step=LONG, requests=2)])
+    picture = await History(store, ManualClock(), "one").picture(363, ("runs_failed", "requests"))
+    assert (picture.times[-1], len(picture.times)) == (NOON, 72)
+    assert picture.values["runs_failed"][-1] == 1
+    assert set(picture.values["requests"]) == {None}
+
+
 async def test_processes_add_up_and_what_all_see_counts_once(store: Samples) -> None:
     await store.add([sample(NOON, "one", runs_running=2, runs_queued=7, run_seconds_p95=1.0, runs_failed=1)])
     await store.add([sample(NOON, "two", runs_running=3, runs_queued=8, run_seconds_p95=4.0, runs_failed=1)])

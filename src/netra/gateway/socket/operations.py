@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
@@ -76,5 +75,4 @@ class OperationsCommands:
                 log.warning("operations not shown", error=error.code)
             except Exception:
                 log.exception("operations not shown")  # the next picture may succeed
-            with suppress(TimeoutError):
-                await asyncio.sleep(PUSH_SECONDS)
+            await asyncio.sleep(PUSH_SECONDS)

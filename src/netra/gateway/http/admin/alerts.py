@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from netra.clock import rfc3339
+from netra.errors import NotFound
 from netra.gateway.http.api import Require
 from netra.gateway.http.body import JsonRoute
 from netra.gateway.http.models import Body, Moment
@@ -114,6 +115,8 @@ def alerts_admin_routes(
         """Show others that somebody looks at an open alert."""
         name, actor = clean_id(incident_id), actor_of(caller)
         note = clean_text(body.note, field="note", max_chars=NOTE_CHARS)
+        if name not in {each.id for each in await manager().open_incidents()}:
+            raise NotFound("There is no such open alert.")
         await audit.note(actor, "alert.acknowledge", name, note=note)
         return _incident(await manager().acknowledge(name, actor.name, note))
 

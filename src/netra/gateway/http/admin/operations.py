@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 import msgspec
@@ -94,12 +95,12 @@ def operations_admin_routes(require_admin: Require, desk: OperationsDesk, histor
         """What goes on at this moment. A socket gets it once a second after `watch_operations`."""
         return Response(msgspec.json.encode(await desk.now()), media_type="application/json")
 
-    @router.get("/history", responses=problems(404, 422))
+    @router.get("/history", responses=problems(404, 422), response_model=HistoryModel)
     async def server_history(
         _: Principal = administrator,
         minutes: Annotated[int, Query(ge=1, le=MOST_MINUTES, description="How far back.")] = 60,
         series: Annotated[list[str] | None, Query(description="Names; all of them without any.")] = None,
-    ) -> HistoryModel:
+    ) -> Response:
         """What went on, all processes together: in steps of 10 seconds up to six hours, beyond that of 5 minutes."""
         unknown = [name for name in series or () if name not in BY_NAME]
         if unknown:
@@ -107,7 +108,7 @@ def operations_admin_routes(require_admin: Require, desk: OperationsDesk, histor
                 f"There is no series {unknown[0][:64]!r}.", hint=f"Series: {', '.join(BY_NAME)}.", field="series"
             )
         picture = await history.picture(minutes, tuple(dict.fromkeys(series or ())))
-        return HistoryModel(
+        shown = HistoryModel(
             step_seconds=picture.step,
             times=picture.times,
             series=[
@@ -121,5 +122,7 @@ def operations_admin_routes(require_admin: Require, desk: OperationsDesk, histor
                 for name, values in picture.values.items()
             ],
         )
+        # A month of all series is 5 MB, which a thread writes.
+        return Response(await asyncio.to_thread(shown.model_dump_json), media_type="application/json")
 
     return router
