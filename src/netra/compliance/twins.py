@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import combinations
 
 from .config import Config
+from .deployables import Deployable, Deployables
 from .facts import MODULE, Class, How, Import, Member
 from .importers import imports_by_name
 from .naming import is_foreign, is_specific, stems, version, without_variant
@@ -167,7 +168,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     if not groups:
         return []
     users = _users(project, set(groups))
-    deployables = project.once(_Deployables)
+    deployables = project.once(Deployables)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
         twins = [Twin(each, tuple(sorted(users.get(each.key, ())))) for each in symbols]
@@ -297,54 +298,14 @@ def _tells_apart(file: File, row: Import) -> bool:
     return row.bound != row.name and any(each.kind == "class" for each in file.names.get(row.name, ()))
 
 
-class _Deployables:
-    """Which top packages are deployed together: those that import each other, unless services are configured."""
-
-    def __init__(self, project: Project) -> None:
-        self._parent: dict[tuple[str, str, str], tuple[str, str, str]] = {}
-        wanted: dict[tuple[tuple[str, str, str], str], tuple[File, str]] = {}
-        for file, reached in project.by_file(_other_tops):
-            for top, module in reached:
-                wanted.setdefault((_deployable(file), top), (file, module))
-        for (own_, _), (file, module) in wanted.items():
-            other = project.module(file, module).file
-            if other is not None and not file.service and not other.service:
-                self._parent[self._root(own_)] = self._root(_deployable(other))
-
-    def of(self, file: File) -> tuple[str, str, str]:
-        """What a file is deployed with."""
-        return self._root(_deployable(file))
-
-    def _root(self, key: tuple[str, str, str]) -> tuple[str, str, str]:
-        while (parent := self._parent.get(key, key)) != key:
-            key = parent
-        return key
-
-
-def _other_tops(project: Project, file: File) -> list[tuple[str, str]]:
-    """The top packages of ours that a file imports besides its own, each with the first module of it."""
-    found: dict[str, str] = {}
-    for row in file.facts.imports:
-        top = row.module.partition(".")[0]
-        if not row.level and top in project.tops and top != file.module.partition(".")[0]:
-            found.setdefault(top, row.module)
-    return [*found.items()]
-
-
-def _deployable(file: File) -> tuple[str, str, str]:
-    if file.service:
-        return file.service, "", ""
-    return "", file.package_root, file.module.partition(".")[0]
-
-
 # Families
 
 
 def _split(
-    project: Project, config: Config, deployables: _Deployables, name: str, twins: list[Twin]
+    project: Project, config: Config, deployables: Deployables, name: str, twins: list[Twin]
 ) -> Iterable[Family]:
     """The families of one name: one for each deployable with two definitions, and one across deployables."""
-    by_deployable: dict[tuple[str, str, str], list[Twin]] = defaultdict(list)
+    by_deployable: dict[Deployable, list[Twin]] = defaultdict(list)
     for twin in twins:
         by_deployable[deployables.of(twin.file)].append(twin)
     for group in by_deployable.values():

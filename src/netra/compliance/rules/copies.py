@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from netra.compliance.config import Config
+from netra.compliance.deployables import deployable
 from netra.compliance.facts import MODULE, SKETCH, Function
 from netra.compliance.naming import is_foreign, version, without_variant
 from netra.compliance.project import File, Project, Symbol
@@ -94,20 +95,20 @@ def _texts(file: File) -> Iterator[tuple[tuple[Hashable, str], int]]:
     """The functions of a file by their text and what they are deployed with."""
     if not _is_ours(file):
         return
-    deployable = _deployable(file)
+    home = _home(file)
     for at, row in enumerate(file.facts.functions):
         if row.digest and row.sketch and not row.stub and row.outer == MODULE:
-            yield (deployable, row.digest), at
+            yield (home, row.digest), at
 
 
 def _sketches(file: File) -> Iterator[tuple[int, _Sketch]]:
     """The functions of a file that are long enough, by each of their smallest hashes."""
     if not _is_ours(file):
         return
-    deployable = _deployable(file)
+    home = _home(file)
     for at, row in enumerate(file.facts.functions):
         if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
-            sketch = _Sketch(at, row.name, row.is_async, row.digest, deployable, row.sketch)
+            sketch = _Sketch(at, row.name, row.is_async, row.digest, home, row.sketch)
             for each in hashes(row.sketch[: 4 * _PREFIX]):
                 yield each, sketch
 
@@ -160,7 +161,7 @@ def _whole_texts(file: File) -> Iterator[tuple[tuple[Hashable, str], None]]:
     definitions = len(facts.classes) + len(facts.functions)
     least = LONE_LINES if definitions < 2 or file.is_package else FILE_LINES
     if facts.digest and facts.lines >= least and definitions:
-        yield (_deployable(file), facts.digest), None
+        yield (_home(file), facts.digest), None
 
 
 def _is_private_to_each(files: list[File]) -> bool:
@@ -178,9 +179,9 @@ def _is_ours(file: File) -> bool:
     return file.scope == "core" and not file.facts.generated and not is_foreign(file.path)
 
 
-def _deployable(file: File) -> Hashable:
+def _home(file: File) -> Hashable:
     """What a file is deployed with, and the version of the interface it belongs to: copies of others are no matter."""
-    return file.service, file.package_root, file.module.partition(".")[0], version(file.path)
+    return *deployable(file), version(file.path)
 
 
 def _apart(files: Sequence[File]) -> list[File]:

@@ -55,11 +55,12 @@ def _top(row: Import) -> str:
 def _finding(file: File, rows: list[Import], top: str, absolute: int, total: int) -> Finding:
     lines = list(dict.fromkeys(row.line for row in rows))
     number = f"{len(lines)} relative imports" if len(lines) > 1 else "a relative import"
+    where = "" if file.scope == "core" else f" in its {file.scope}"
     return Finding(
         "SSOT204",
         Severity.WARNING,
         Place(file.path, lines[0]),
-        f"{number}, where {absolute} of {total} imports of {top}'s own modules are absolute",
+        f"{number}, where {absolute} of {total} imports of {top}'s own modules{where} are absolute",
         (file.module,),
         tuple(Place(file.path, line, "relative import") for line in lines[1:]),
         (file.path,),

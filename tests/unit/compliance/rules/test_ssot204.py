@@ -58,3 +58,11 @@ def test_moving_lines_keeps_the_fingerprint_and_another_file_changes_it(tmp_path
     assert one(check(tmp_path / "b", {**MIXED, "app/deep/odd.py": "\n\n" + ODD}, RULE), "SSOT204").fingerprint == first
     moved = {**APP, "app/deep/__init__.py": "", "app/deep/even.py": ODD.replace("odd", "even")}
     assert one(check(tmp_path / "c", moved, RULE), "SSOT204").fingerprint != first
+
+
+def test_a_finding_in_tests_counts_the_imports_of_tests_and_says_so(tmp_path: Path) -> None:
+    files = {path.replace("app/", "app/tests/", 1): text for path, text in MIXED.items()} | {"app/__init__.py": ""}
+    files = {path: text.replace("from app.", "from app.tests.") for path, text in files.items()}
+    assert (
+        "imports of app's own modules in its tests are absolute" in one(check(tmp_path, files, RULE), "SSOT204").message
+    )
