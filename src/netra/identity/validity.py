@@ -1,7 +1,8 @@
 """Whether the credentials behind open sockets are still good, asked for all of them every second or so.
 
-Another process, such as the command line, may end credentials. Each end replaces a mark in the database; while the mark
-stays, credentials that were found good are good, and asking costs one row however many sockets there are.
+Another process, such as the command line, may end credentials, or give or take a role. Each time it replaces a mark in
+the database; while the mark stays, credentials that were found good are good, and asking costs one row however many
+sockets there are.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ class Validity:
         self._database = database
         self._clock = clock
         self._mark: bytes | None = None
-        self._good: frozenset[str] = frozenset()
+        self._good: dict[str, str] = {}
+        """The roles of the users of credentials that were found good."""
 
     async def of(self, principals: Sequence[Principal]) -> list[bool]:
-        """For each principal, in order: whether its credential has neither expired nor been revoked.
+        """For each principal, in order: whether its credential is still good, and its roles are those of its user.
 
         Raises:
             Unavailable: the database cannot be reached; nothing is known about revocations since the last answer.
@@ -45,27 +47,32 @@ class Validity:
             query = select(installation.c.value).where(installation.c.key == REVOCATIONS)
             # The mark is read first: what changes after it changes the mark again, and the next question sees that.
             mark = (await connection.execute(query)).scalar()
-            good = set(self._good) if mark == self._mark else set()
-            good |= await _good(connection, logins, used_logins - good, micros(now))
-            good |= await _good(connection, access_tokens, used_tokens - good, micros(now))
-        self._mark, self._good = mark, frozenset(good & (used_logins | used_tokens))
+            good = dict(self._good) if mark == self._mark else {}
+            good |= await _good(connection, logins, used_logins - good.keys(), micros(now))
+            good |= await _good(connection, access_tokens, used_tokens - good.keys(), micros(now))
+        used = used_logins | used_tokens
+        self._mark, self._good = mark, {each: roles for each, roles in good.items() if each in used}
         return [
-            (principal.login_id or principal.access_token_id) in good
+            _roles(good.get(principal.login_id or principal.access_token_id or "")) == principal.scope.roles
             and (principal.expires_at is None or principal.expires_at > now)
             for principal in principals
         ]
 
 
-async def _good(connection: AsyncConnection, table: Table, asked: set[str], now: int) -> set[str]:
-    """Those of the ids in `logins` or `access_tokens` that have neither expired nor been revoked."""
+async def _good(connection: AsyncConnection, table: Table, asked: set[str], now: int) -> dict[str, str]:
+    """Those of the ids in `logins` or `access_tokens` that have neither expired nor been revoked, with their roles."""
     ids = sorted(asked)
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for start in range(0, len(ids), BATCH):
         query = (
-            select(table.c.id)
+            select(table.c.id, users.c.roles)
             .join(users, users.c.id == table.c.user_id)
             .where(table.c.id.in_(ids[start : start + BATCH]), table.c.revoked_at.is_(None))
             .where(or_(table.c.expires_at.is_(None), table.c.expires_at > now), users.c.disabled_at.is_(None))
         )
-        found.update((await connection.execute(query)).scalars())
+        found.update({row.id: row.roles for row in await connection.execute(query)})
     return found
+
+
+def _roles(stored: str | None) -> frozenset[str]:
+    return frozenset() if stored is None else frozenset(stored.split(","))

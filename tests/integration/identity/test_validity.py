@@ -12,7 +12,9 @@ from netra.errors import Unavailable
 from netra.identity import Principal
 from netra.identity.passwords import Passwords
 from netra.identity.personal import PersonalTokens
+from netra.identity.principal import ADMIN
 from netra.identity.users import Users
+from netra.storage.audit import Actor
 
 from .conftest import PASSWORD, Install, Installation
 
@@ -58,6 +60,23 @@ async def test_a_password_changed_at_one_server_ends_sockets_at_another(install:
     assert await server.identity.still_valid_many([cookie, bearer, personal]) == [True] * 3
     await elsewhere.identity.change_password(cookie, PASSWORD, "another good long password")
     assert await server.identity.still_valid_many([cookie, bearer, personal]) == [True, False, True]
+
+
+async def test_a_role_taken_at_one_server_ends_sockets_at_another_that_still_have_it(install: Install) -> None:
+    server, elsewhere = await install(), await install()
+    ada = await server.user()
+    await server.user("eve@example.com")
+    actor = Actor("usr_other", "other@example.com")
+    await server.identity.accounts.set_admin(actor, (await server.user("root@example.com")), True)
+    await server.identity.accounts.set_admin(actor, ada, True)
+    personal, other = (
+        (await principals_of(server, "ada@example.com"))[2],
+        await principals_of(server, "eve@example.com"),
+    )
+    assert ADMIN in personal.scope.roles
+    assert await server.identity.still_valid_many([personal, *other]) == [True] * 4
+    await elsewhere.identity.accounts.set_admin(actor, ada, False)
+    assert await server.identity.still_valid_many([personal, *other]) == [False, True, True, True]
 
 
 async def test_credentials_end_by_themselves(install: Install) -> None:
