@@ -252,3 +252,10 @@ def test_a_strangers_configuration_writes_nothing_outside_its_code_base(tmp_path
     done = netra(*commands[key], cwd=tmp_path / "theirs")
     assert (done.returncode, (tmp_path / "file").read_text()) == (2, "mine\n")
     assert f"{key}: inner/file is outside the code base" in done.stderr
+
+
+def test_that_nothing_was_checked_is_said(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": "", "notes.txt": "none\n"})
+    done = netra("check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == f"netra check: There is no Python file to check in {tmp_path}.\n"
