@@ -128,6 +128,8 @@ def check(
 
         return watch(request, interval, as_json=format == "jsonl")
     outcome = _run(request, run_check)
+    if not outcome.report.tree.python:
+        complain(f"There is no Python file to check in {outcome.report.root}.")
     if diff and not fix:
         from .fixes import diff_of, plan
 
