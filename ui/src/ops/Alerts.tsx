@@ -3,6 +3,7 @@ import { bytes, duration, oneLine } from "../core/format.ts";
 import { ops, type AlertRule, type Incident, type Silence } from "../core/ops.ts";
 import { useApp } from "../components/app.ts";
 import { Field } from "../components/controls.tsx";
+import { follow } from "./Executions.tsx";
 import { Asking, Chip, DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
 import { usePolled } from "./state.ts";
 
@@ -11,6 +12,27 @@ function shown(value: number, unit: AlertRule["unit"]): string {
   if (unit === "s") return duration(value * 1000);
   if (unit === "bytes") return bytes(value);
   return value.toLocaleString("en");
+}
+
+/** Where to look further, by rule. */
+const PLACES: Readonly<Record<string, readonly [string, string]>> = {
+  run_failures: ["Failed executions", "/ops/executions?state=failed"],
+  thread_failures: ["Failed executions", "/ops/executions?state=failed"],
+  stuck_runs: ["Running executions", "/ops/executions?state=running"],
+  queue_age: ["Waiting executions", "/ops/executions?state=pending"],
+  breaker_open: ["Circuits", "/ops/executions"],
+  pool_exhaustion: ["Database sessions", "/ops/sessions"],
+  session_leak: ["Database sessions", "/ops/sessions"],
+  loop_lag: ["Charts", "/ops?range=15"],
+  event_latency: ["Charts", "/ops?range=15"],
+};
+function Place({ rule }: { readonly rule: string }) {
+  const place = PLACES[rule];
+  return place === undefined ? null : (
+    <a href={place[1]} onClick={follow}>
+      {place[0]}
+    </a>
+  );
 }
 
 const lasting = (ms: number): string => (ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms));
@@ -69,6 +91,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                     </p>
                   )}
                   <div className="incident-actions">
+                    <Place rule={incident.rule} />
                     {incident.acknowledged_at === null && (
                       <Asking label="Acknowledge" about={`${incident.rule} ${incident.key}`.trim()} danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
                         <Field label="Note" name="note" data-focus-first maxLength={500} autoComplete="off" />
