@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from .facts import How, Import
-from .project import File, Project
+from .project import File, Project, Symbol
 from .rule import Place
 
 MOST_STARTS = 64
@@ -199,7 +199,11 @@ def _target(project: Project, file: File, row: Import) -> File | str | None:
             f"{directory}/{row.name}/__init__.py"
         )
         if below_it is not None:
-            own = [each for each in module.file.names.get(row.name, ()) if not each.how & How.TYPE_CHECKING]
+            own = [
+                each
+                for each in module.file.names.get(row.name, ())
+                if not each.how & How.TYPE_CHECKING and not _is_of_itself(project, module.file, each)
+            ]
             if not own or module.file is file or project.member(module.file, row.name).symbol.kind == "module":
                 return below_it
         elif row.name not in module.file.names:
@@ -207,6 +211,14 @@ def _target(project: Project, file: File, row: Import) -> File | str | None:
             if compiled.kind == "external":
                 return compiled.name
     return module.file
+
+
+def _is_of_itself(project: Project, package: File, symbol: Symbol) -> bool:
+    """Whether a name of a package is one that it takes from itself, which only one of its modules can be."""
+    if symbol.kind != "import":
+        return False
+    row = package.import_shape(symbol.index)
+    return project.module(package, row.module, row.level).file is package
 
 
 def _back(came: dict[File, Link | None], last: Link) -> tuple[Link, ...]:

@@ -1,7 +1,8 @@
 """Modules that import each other (SSOT504).
 
 One finding for each strongly connected component of what is imported at import time, with a short cycle as the example.
-An import inside a function, under an `if`, or for type checkers only, closes no cycle: nothing breaks by it.
+An import inside a function, under an `if`, or for type checkers only, closes no cycle: nothing breaks by it. Cycles
+among vendored or generated modules only are not for the project to mend.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 from netra.compliance.config import Config
 from netra.compliance.graph import Cycle, graph, places
+from netra.compliance.naming import is_by_others
 from netra.compliance.project import Project
 from netra.compliance.rule import Finding, Rule, Severity
 
@@ -19,7 +21,8 @@ _MOST_NAMED = 12
 
 def _find(project: Project, config: Config) -> Iterator[Finding]:
     for cycle in graph(project).cycles:
-        yield _finding(cycle)
+        if not all(is_by_others(file.path) or file.facts.generated for file in cycle.members):
+            yield _finding(cycle)
 
 
 def _finding(cycle: Cycle) -> Finding:

@@ -54,6 +54,25 @@ def test_a_compiled_module_is_not_the_package_it_lies_in(tmp_path: Path) -> None
     assert ids(check(tmp_path / "y", {**files, "ring/_fast.pyx": ""}, CONFIG)) == []
 
 
+def test_a_module_that_its_package_takes_from_itself_too_is_not_the_package(tmp_path: Path) -> None:
+    for name, front in (("relative", "from . import a, b\n"), ("absolute", "from ring import a, b\n")):
+        files = {**package(a="from . import b\n", b="x = 1\n"), "ring/__init__.py": front}
+        assert ids(check(tmp_path / name, files, CONFIG)) == []
+
+
+def test_vendored_and_generated_modules_may_import_each_other_and_not_one_of_ours(tmp_path: Path) -> None:
+    for folder in ("_vendor", "externals", "__generated__"):
+        files = {
+            "ring/__init__.py": "",
+            f"ring/{folder}/__init__.py": "",
+            f"ring/{folder}/a.py": "from .b import x\n",
+            f"ring/{folder}/b.py": "from .a import y\n",
+        }
+        assert ids(check(tmp_path / folder, files, CONFIG)) == []
+    files |= {"ring/c.py": "import ring.__generated__.a\n", f"ring/{folder}/b.py": "import ring.c\n"}
+    assert ids(check(tmp_path / "ours", files, CONFIG)) == ["SSOT504"]
+
+
 def test_a_chain_of_thousands_of_modules_does_not_exhaust_the_stack(tmp_path: Path) -> None:
     count = 3000
     files = package(**{f"m{number}": f"import ring.m{(number + 1) % count}\n" for number in range(count)})
