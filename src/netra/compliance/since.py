@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def baseline_at(ref: str, report: Report) -> Baseline:
     untracked = _git(top, "ls-files", "-z", "--others", "--exclude-standard").split(b"\0")
     changed |= {os.fsdecode(name): b"A" for name in untracked if name}
     facts: dict[str, FileFacts] = {file.path: file.facts for file in report.project.files}
+    checked = _directories(facts)
     inside = "" if root == top else f"{root.relative_to(top).as_posix()}/"
     for name, status in changed.items():
         if not name.endswith(".py") or not name.startswith(inside):
@@ -48,17 +50,23 @@ def baseline_at(ref: str, report: Report) -> Baseline:
         path = name.removeprefix(inside)
         if status == b"A":
             facts.pop(path, None)
-        elif path in facts or _was_checked(path, facts):
+        # A deleted file was part of the check when others of its directory, or below it, are.
+        elif path in facts or path.rpartition("/")[0] in checked:
             facts[path] = extract(_git(top, "cat-file", "blob", f"{commit}:{name}"))
     tree = replace(report.tree, python=tuple(sorted(facts)))
     then = judge(tree, ((path, facts[path]) for path in tree.python), report.config, report.rules)
     return made_of(then.findings, then.score.value, rule_hash(report.rules, report.config))
 
 
-def _was_checked(path: str, facts: dict[str, FileFacts]) -> bool:
-    """A deleted file was part of the check when others of its directory, or one above, are."""
-    directory = path.rpartition("/")[0]
-    return any(each.startswith(f"{directory}/") or each.rpartition("/")[0] == directory for each in facts)
+def _directories(paths: Iterable[str]) -> set[str]:
+    """The directories of files, and those above; the root only where a file is directly in it."""
+    found: set[str] = set()
+    for path in paths:
+        directory = path.rpartition("/")[0]
+        found.add(directory)
+        while (directory := directory.rpartition("/")[0]) and directory not in found:
+            found.add(directory)
+    return found
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

@@ -91,6 +91,18 @@ def test_since_shows_what_a_branch_added(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+def test_since_knows_the_files_that_a_branch_deleted(tmp_path: Path) -> None:
+    write(tmp_path, {**TWINS, "old/deep/a.py": "from old import gone\n", "old/__init__.py": "", "lone.py": "x = 1\n"})
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    (tmp_path / "shop/payments.py").unlink()
+    (tmp_path / "old/deep/a.py").unlink()
+    gone = json.loads(netra("check", "--since", "main", "--format", "json", cwd=tmp_path).stdout)["baseline"]["gone"]
+    # Nothing of `old/deep` is left, so nobody can tell whether it was part of the check.
+    assert {each["rule"] for each in gone} == {"SSOT101"}
+
+
 def test_comments_allow_with_a_reason_and_those_that_allow_nothing_are_told_and_taken_out(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     report = tmp_path / "shop/report.py"
