@@ -7,6 +7,7 @@ crash, its fallback runs for ever. A broken import is reported where the name wa
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ _GENERATED = (
 """Ends of names of modules that a build writes."""
 _PLACED = ("local", "local_settings", "settings_local", "localsettings", "secrets", "private", "config_local", "site")
 """Names of modules that whoever installs the program may add."""
+
+_NAMED_BROKEN = re.compile(
+    r"(?:^|[_.])(?:invalid|broken|failing|missing|erroneous)_?imports?(?=$|[_.])"
+    r"|(?:^|[_.])(?:no_such|non_?existent|non_?existing|not_existing|does_?nt_exist|does_not_exist)(?=$|[_.])",
+    re.IGNORECASE,
+)
+"""Names, of the importing module or of what it asks for, that say that the import is to fail."""
+_EXPECTED = ("xfail", "expectedfailure", "expected_failure", "skip")
+"""In the name of a decorator of a test that is known to fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,8 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
     for row in file.facts.imports:
         module = project.module(file, row.module, row.level)
         if module.kind == "missing":
-            if not any(each(module.name) for each in served) and not _may_appear(project, file, row, module.name):
+            expected = any(each(module.name) for each in served) or _is_to_fail(file, row)
+            if not expected and not _may_appear(project, file, row, module.name):
                 found.append(_Broken(file, row, module.name, None))
             continue
         if not row.level and module.file is not None:
@@ -126,9 +137,26 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
             symbol = project.imported(file, row).symbol
             # A name that the module itself fails to import is reported there.
             lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
-            if lost and not (_is_open(module.file) or _is_generated(row.name) or _may_be_made(module.file, row.name)):
+            if lost and not (
+                _is_open(module.file)
+                or _is_generated(row.name)
+                or _may_be_made(module.file, row.name)
+                or _is_to_fail(file, row)
+            ):
                 found.append(_Broken(file, row, f"{module.file.module}.{row.name}", module.file))
     return found, heads
+
+
+def _is_to_fail(file: File, row: Import) -> bool:
+    """Whether an import is broken on purpose: a test of what happens then, or one that is known to fail."""
+    if row.how & How.GUARDED and row.guard < 0:
+        return True
+    if _NAMED_BROKEN.search(file.module.rpartition(".")[2]) or _NAMED_BROKEN.search(f"{row.module}.{row.name}"):
+        return True
+    if row.function == MODULE or file.scope == "core":
+        return False
+    decorators = file.facts.functions[row.function].decorators
+    return any(word in each.lower() for each in decorators for word in _EXPECTED)
 
 
 def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:

@@ -86,6 +86,33 @@ def test_is_not_missing(tmp_path: Path, module: str, name: str) -> None:
     assert ids(check(tmp_path, files, IMPORTS)) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        pytest.param("app/jobs/invalid_import.py", "from app.core.clock import Watch\n", id="a module that says so"),
+        pytest.param("app/jobs/odd.py", "from app.core.clock import no_such_attribute\n", id="a name that says so"),
+        pytest.param(
+            "tests/test_clock.py",
+            "import pytest\n\n\ndef test_is_gone():\n    with pytest.raises(ImportError):\n"
+            "        from app.core.clock import Watch\n",
+            id="a test that it fails",
+        ),
+        pytest.param(
+            "tests/test_clock.py",
+            "import pytest\n\n\n@pytest.mark.xfail\ndef test_watch():\n    from app.core.clock import Watch\n",
+            id="a test that is known to fail",
+        ),
+    ],
+)
+def test_is_broken_on_purpose(tmp_path: Path, path: str, text: str) -> None:
+    assert ids(check(tmp_path, {**APP, path: text}, IMPORTS)) == []
+
+
+def test_in_any_other_test_it_is_missing(tmp_path: Path) -> None:
+    text = "import pytest\n\n\n@pytest.mark.slow\ndef test_watch():\n    from app.core.clock import Watch\n"
+    assert one(check(tmp_path, {**APP, "tests/test_clock.py": text}, IMPORTS), "SSOT202").place.line == 6
+
+
 def test_a_module_is_a_name_of_its_package(tmp_path: Path) -> None:
     files = {**APP, "app/data/rows.py": "", "app/main.py": "from app import core, data\nfrom app.core import clock\n"}
     assert ids(check(tmp_path, files, IMPORTS)) == []
