@@ -192,6 +192,7 @@ def serve() -> None:
     """What a worker does: answer requests until there are no more."""
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     gc.disable()  # facts and trees have no cycles worth looking for after each file
+    gc.freeze()  # nor has what is imported, which stays
     since = 0
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while (request := _receive(requests)) is not None:
