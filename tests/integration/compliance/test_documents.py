@@ -57,6 +57,12 @@ def test_the_configuration_of_the_guide_is_accepted() -> None:
     assert parse(tomllib.loads(text)["tool"]["ssot"]).min_score == 98.5
 
 
+def test_the_finding_that_the_guide_shows_is_what_is_printed(tmp_path: Path) -> None:
+    write(tmp_path, TWINS)
+    (shown,) = re.findall(r"```\n(shop/payments\.py:1: .*?)```", GUIDE, re.DOTALL)
+    assert netra("check", cwd=tmp_path).stdout.startswith(shown)
+
+
 def test_the_list_of_rules_links_every_rule() -> None:
     page = (ROOT / "docs" / "rules" / "README.md").read_text("utf-8")
     assert page.endswith(explain.reference()), "run: python scripts/gen_reference.py"

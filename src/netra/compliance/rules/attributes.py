@@ -105,7 +105,7 @@ def _finding(project: Project, known: Receivers, file: File, read: Read, receive
     return Finding(
         rule,
         severity,
-        Place(file.path, read.line, where),
+        Place(file.path, read.line, where and f"in {where}"),
         message,
         (f"{file.module}.{where}" if where else file.module, symbol.qualified, attribute),
         tuple(related),

@@ -102,7 +102,7 @@ def _finding(
     return Finding(
         "SSOT304",
         Severity.ERROR,
-        Place(file.path, call.line, where),
+        Place(file.path, call.line, where and f"in {where}"),
         f"`{call.name}({keyword}=…)`: {symbol.qualified} takes no `{keyword}`; {others[0].qualified} does",
         (f"{file.module}.{where}" if where else file.module, symbol.qualified, keyword),
         (
