@@ -44,7 +44,8 @@ _NAMED_BROKEN = re.compile(
     r"|(?:^|[_.])(?:no_such|non_?existent|non_?existing|not_existing|does_?nt_exist|does_not_exist)(?=$|[_.])",
     re.IGNORECASE,
 )
-"""Names, of the importing module or of what it asks for, that say that the import is to fail."""
+"""Names, of an importing module among tests or of what it asks for, that say that the import is to fail."""
+_TESTING = re.compile(r"(?:^|[/_])(?:tests?|testing|fixtures?|examples?)(?=[/_])")
 _EXPECTED = ("xfail", "expectedfailure", "expected_failure", "skip")
 """In the name of a decorator of a test that is known to fail."""
 
@@ -151,7 +152,9 @@ def _is_to_fail(file: File, row: Import) -> bool:
     """Whether an import is broken on purpose: a test of what happens then, or one that is known to fail."""
     if row.how & How.GUARDED and row.guard < 0:
         return True
-    if _NAMED_BROKEN.search(file.module.rpartition(".")[2]) or _NAMED_BROKEN.search(f"{row.module}.{row.name}"):
+    if _NAMED_BROKEN.search(f"{row.module}.{row.name}"):
+        return True
+    if _TESTING.search(file.path) and _NAMED_BROKEN.search(file.module.rpartition(".")[2]):
         return True
     if row.function == MODULE or file.scope == "core":
         return False

@@ -1,7 +1,8 @@
 """Public functions of the product that do no work yet (SSOT601).
 
 A function that returns a constant, or passes, is most often right, and so is one that raises NotImplementedError: it
-refuses, or leaves the work to others. A stub is reported only when its own comment or docstring says that it is one.
+refuses, or leaves the work to others. A stub is reported only when its own comment or docstring says that it is one,
+and no base of its class demands it: who implements half of an interface says so in the only way there is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Function, How
 from netra.compliance.naming import is_foreign
-from netra.compliance.project import File, Project
+from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
 
@@ -24,6 +25,11 @@ _SHOWN_AS_NOTHING = (
     "protocol", "stub", "template",
 )  # fmt: skip
 """In the name of a class or a module that does nothing on purpose."""
+_DEMAND_NOTHING = frozenset(
+    {"object", "dict", "list", "tuple", "str", "int", "set", "Exception", "BaseException", "RuntimeError", "ValueError",
+     "Enum", "IntEnum", "StrEnum", "NamedTuple", "TypedDict", "Generic", "BaseModel", "UserDict", "UserList"}
+)  # fmt: skip
+"""Last names of classes of other distributions that expect no method of those below them."""
 _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK
 
 
@@ -44,7 +50,9 @@ def _look(project: Project, file: File) -> list[Finding]:
             or _does_nothing_on_purpose(file.path)
         ):
             continue
-        if row.owner == MODULE or _is_concrete(file, row.owner):
+        if row.decorators and row.admits.endswith("mock"):
+            continue  # what is registered and called a mock is shown as one
+        if row.owner == MODULE or (_is_concrete(file, row.owner) and not _is_demanded(project, file, row)):
             findings.append(_finding(file, row))
     return findings
 
@@ -65,6 +73,26 @@ def _is_concrete(file: File, owner: int) -> bool:
     if any(base.rpartition(".")[2] in ("ABC", "Protocol", "Interface") for base in row.bases):
         return False
     return not any("abstract" in decorator for each in _methods(file, owner) for decorator in each.decorators)
+
+
+def _is_demanded(project: Project, file: File, row: Function) -> bool:
+    """Whether a base of a method's class asks for the method without doing its work, or may do so out of sight."""
+    whole = project.ancestry(Symbol("class", file, row.owner))
+    for above in whole.classes[1:]:
+        for method in above.home.facts.functions:
+            if method.owner == above.index and method.name == row.name:
+                return bool(method.stub) or any("abstract" in each for each in method.decorators)
+    return any(_is_out_of_sight(project, each) for each in whole.classes)
+
+
+def _is_out_of_sight(project: Project, symbol: Symbol) -> bool:
+    """Whether a class has a base that is not among the files and may demand methods."""
+    for base in symbol.shape.bases:
+        if base.rpartition(".")[2] in _DEMAND_NOTHING:
+            continue
+        if base == "?" or project.lookup(symbol.home, base, symbol.shape.function).symbol.kind != "class":
+            return True
+    return False
 
 
 def _methods(file: File, owner: int) -> Iterator[Function]:

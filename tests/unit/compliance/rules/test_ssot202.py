@@ -89,7 +89,9 @@ def test_is_not_missing(tmp_path: Path, module: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        pytest.param("app/jobs/invalid_import.py", "from app.core.clock import Watch\n", id="a module that says so"),
+        pytest.param(
+            "app/test_jobs/invalid_import.py", "from app.core.clock import Watch\n", id="a module that says so"
+        ),
         pytest.param("app/jobs/odd.py", "from app.core.clock import no_such_attribute\n", id="a name that says so"),
         pytest.param(
             "tests/test_clock.py",
@@ -106,6 +108,11 @@ def test_is_not_missing(tmp_path: Path, module: str, name: str) -> None:
 )
 def test_is_broken_on_purpose(tmp_path: Path, path: str, text: str) -> None:
     assert ids(check(tmp_path, {**APP, path: text}, IMPORTS)) == []
+
+
+def test_a_module_of_the_product_about_broken_imports_may_not_have_one(tmp_path: Path) -> None:
+    files = {**APP, "app/broken_imports.py": "from app.core.clock import Watch\n"}
+    assert ids(check(tmp_path, files, IMPORTS)) == ["SSOT202"]
 
 
 def test_in_any_other_test_it_is_missing(tmp_path: Path) -> None:

@@ -103,6 +103,43 @@ def test_is_no_stub_of_the_product(tmp_path: Path, path: str, text: str) -> None
     assert ids(check(tmp_path, {"shop/__init__.py": "", path: text}, RULE)) == []
 
 
+BANK = "from shop.base import Bank\n\n\nclass Far({}):\n    def charge(self):\n        # placeholder\n        return\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        pytest.param(
+            "Bank", "class Bank:\n    def charge(self):\n        raise NotImplementedError\n", id="refused above"
+        ),
+        pytest.param("Bank", "class Bank:\n    def charge(self):\n        pass\n", id="nothing above"),
+        pytest.param("Bank", "from bank import Any\n\n\nclass Bank(Any):\n    pass\n", id="a base out of sight"),
+        pytest.param("make()", "", id="a base that is made"),
+    ],
+)
+def test_a_method_that_a_base_demands_is_no_stub(tmp_path: Path, base: str, text: str) -> None:
+    files = {"shop/__init__.py": "", "shop/base.py": text, "shop/far.py": BANK.format(base)}
+    assert ids(check(tmp_path, files, RULE)) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        pytest.param("Bank", "class Bank:\n    def charge(self):\n        return pay(self)\n", id="the work is undone"),
+        pytest.param("Bank", "class Bank:\n    def refund(self):\n        pass\n", id="another is demanded"),
+        pytest.param("BaseModel", "", id="a base that demands nothing"),
+    ],
+)
+def test_a_method_that_no_base_demands_is_a_stub(tmp_path: Path, base: str, text: str) -> None:
+    files = {"shop/__init__.py": "", "shop/base.py": text, "shop/far.py": BANK.format(base)}
+    assert one(check(tmp_path, files, RULE), "SSOT601").place.line == 5
+
+
+def test_a_route_that_calls_itself_a_mock_is_shown_as_one(tmp_path: Path) -> None:
+    text = '@router.get("/shape")\ndef shape():\n    """This is a mock endpoint, to show the shape."""\n    return {}\n'
+    assert ids(check(tmp_path, {"shop/__init__.py": "", "shop/api.py": text}, RULE)) == []
+
+
 def test_moving_lines_keeps_the_fingerprint_and_another_function_changes_it(tmp_path: Path) -> None:
     text = "def charge(order):\n    # stub\n    pass\n"
 
