@@ -96,7 +96,6 @@ def check(
     ] = None,
 ) -> int:
     """Find a code base's second truths: twins, dead imports, wrong attributes, broken layers. Exits 1 past the gate."""
-    from .report import renderer
     from .running import Request, remembered
     from .running import check as run_check
 
@@ -141,6 +140,14 @@ def check(
         told, outcome = mend(outcome, lambda: _run(request, run_check), unsafe=unsafe)
         typer.echo(told, nl=False, err=output is None and format != "text")
     outcome = remembered(request, outcome)
+    _deliver(outcome, format, output)
+    return outcome.code
+
+
+def _deliver(outcome: Outcome, format: str, output: Path | None) -> None:
+    """To standard output or a file, with the last line beside a file."""
+    from .report import renderer
+
     if format == "text":
         from .report.text import as_text
 
@@ -159,7 +166,6 @@ def check(
             from .report.text import last_line
 
             typer.echo(last_line(outcome), err=True)
-    return outcome.code
 
 
 def colours() -> bool:
