@@ -266,8 +266,9 @@ class Netra:
     def drain(self) -> None:
         """Tell every reader that the server goes away. Called before their connections are closed.
 
-        The time that runs have to end begins now.
+        The time that runs have to end begins now, and no further one begins.
         """
+        self.engine.begin_no_more()
         self._drain_until = asyncio.get_running_loop().time() + self.settings.drain_seconds
         farewell = text_frame(encode(Draining(retry_after_ms=RECONNECT_MILLISECONDS)))
         for connection in self.hub.connections():

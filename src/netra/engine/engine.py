@@ -150,12 +150,17 @@ class Engine:
         self._tidier.start()
         self._detector.start()
 
+    def begin_no_more(self) -> None:
+        """See `RunEngine.begin_no_more`."""
+        self._draining = True
+        if self._scheduler is not None:
+            self._scheduler.cancel()
+
     async def drain(self, seconds: float) -> None:
         """See `RunEngine.drain`."""
-        self._draining = True
+        self.begin_no_more()
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
-            scheduler.cancel()
             await asyncio.wait([scheduler])
         await self._tidier.stop()
         with contextlib.suppress(TimeoutError):
@@ -166,10 +171,10 @@ class Engine:
 
     async def stop(self) -> None:
         """See `RunEngine.stop`."""
-        if not self._draining:
-            if self._scheduler is None:
-                return
+        if self._scheduler is not None:
             await self.drain(self._settings.drain_seconds)
+        elif not self._draining:
+            return
         await self._leave()
 
     async def _leave(self) -> None:

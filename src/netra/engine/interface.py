@@ -41,6 +41,10 @@ class RunEngine(Protocol):
         """Take up what an earlier process left, then whatever is queued."""
         ...
 
+    def begin_no_more(self) -> None:
+        """Begin no further run from now on; `drain` or `stop` follows."""
+        ...
+
     async def drain(self, seconds: float) -> None:
         """Begin no further run, and wait at most `seconds` for those that run."""
         ...
