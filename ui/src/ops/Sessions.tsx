@@ -2,8 +2,21 @@
 import { duration, humanise } from "../core/format.ts";
 import { ops } from "../core/ops.ts";
 import { useApp } from "../components/app.ts";
+import { follow } from "./Executions.tsx";
 import { Asking, Chip, DataTable, Loaded, Panel, ShortId } from "./parts.tsx";
-import { usePolled, useQuery } from "./state.ts";
+import { usePolled, useQuery, within } from "./state.ts";
+
+/** Who opened a session. A run's attempt leads to its execution. */
+function Owner({ id }: { readonly id: string }) {
+  const run = /^run_[^.]+/.exec(id)?.[0];
+  return run === undefined ? (
+    <ShortId id={id} />
+  ) : (
+    <a href={within("executions", run)} onClick={follow}>
+      <ShortId id={id} />
+    </a>
+  );
+}
 
 export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
   const app = useApp();
@@ -55,7 +68,7 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
           )}
         </Loaded>
       </Panel>
-      <Panel title="Open database sessions" words="Most last for milliseconds; one that stays is worth a look.">
+      <Panel title="Open database sessions" words="Most last for milliseconds. One that holds a connection for long is worth a look.">
         <Loaded polled={open} empty={(data) => (data.items.length === 0 ? "None is open at this moment." : null)}>
           {(data) => (
             <DataTable
@@ -65,10 +78,10 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
               sort={query.get("sort")}
               onSort={(sort) => change({ sort })}
               columns={[
-                { name: "Owner", cell: (row) => <ShortId id={row.run_id ?? row.request_id} /> },
+                { name: "Owner", cell: (row) => <Owner id={row.run_id ?? row.request_id} /> },
                 { name: "User", cell: (row) => (row.user_id === "" ? <span className="quiet">the server</span> : <ShortId id={row.user_id} />), wide: true },
                 { name: "Age", align: "right", by: (row) => row.age_seconds, cell: (row) => duration(row.age_seconds * 1000) },
-                { name: "Connection held", align: "right", by: (row) => row.held_seconds ?? -1, cell: (row) => (row.held_seconds === null ? "–" : duration(row.held_seconds * 1000)) },
+                { name: "Held", align: "right", by: (row) => row.held_seconds ?? -1, cell: (row) => (row.held_seconds === null ? "–" : duration(row.held_seconds * 1000)) },
                 { name: "Last statement", cell: (row) => row.last_statement_kind ?? "–", wide: true },
                 { name: "State", cell: (row) => (row.leaked ? <Chip tone="bad">leak</Chip> : humanise(row.state)) },
                 {
