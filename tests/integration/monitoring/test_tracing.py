@@ -17,10 +17,13 @@ import pytest
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from sqlalchemy import delete
 
-from netra.agents.spec import spec_of
+from netra.agents import RunContext
+from netra.agents.spec import AgentSpec, spec_of
 from netra.ids import new_id
 from netra.monitoring import tracing
+from netra.storage.tables import threads
 from support.accounts import set_up_admin
 from support.collector import Collector, Received, unbroken
 from support.engine import workbench
@@ -188,6 +191,29 @@ async def test_a_run_that_is_cancelled_before_it_begins_is_a_trace_of_its_messag
     (message,) = collector.spans
     assert (message.name, message.failed, message.about["error.type"]) == ("message", True, "cancelled")
     assert message.about["netra.run.attempts"] == 0
+
+
+async def test_a_run_whose_thread_is_deleted_ends_its_trace(collector: Collector, tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def waiting(ctx: RunContext) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    stop = tracing.start("auto")
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    async with workbench(url, tmp_path, [AgentSpec("waiting", waiting)]) as bench:
+        thread, _ = await bench.send(agent="waiting")
+        await begun.wait()
+        await bench.log.transact(
+            lambda tx: tx.connection.execute(delete(threads).where(threads.c.id == thread)) and None
+        )
+        spans = await asyncio.to_thread(
+            collector.wait, lambda spans: {"message", "invoke_agent waiting"} <= {span.name for span in spans}
+        )
+    await asyncio.to_thread(stop)
+    unbroken(spans)
+    assert one(spans, "message").about["netra.run.status"] == "deleted"
 
 
 def test_what_is_below_an_open_step_is_not_sent_before_it(collector: Collector) -> None:
