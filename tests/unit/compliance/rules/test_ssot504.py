@@ -61,7 +61,7 @@ def test_a_module_that_its_package_takes_from_itself_too_is_not_the_package(tmp_
 
 
 def test_vendored_and_generated_modules_may_import_each_other_and_not_one_of_ours(tmp_path: Path) -> None:
-    for folder in ("_vendor", "externals", "__generated__"):
+    for folder in ("_vendor", "externals", "dist", "__generated__"):
         files = {
             "ring/__init__.py": "",
             f"ring/{folder}/__init__.py": "",
