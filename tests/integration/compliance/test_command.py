@@ -169,7 +169,9 @@ def in_terminal(*arguments: str, cwd: Path, **environment: str) -> str:
 def test_a_terminal_gets_colours_unless_its_user_wants_none(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     assert "\x1b[31;1merror SSOT303\x1b[0m" in in_terminal("-m", "netra", "check", cwd=tmp_path)
-    assert "\x1b[" not in in_terminal("-m", "netra", "check", cwd=tmp_path, NO_COLOR="1")
+    plain = in_terminal("-m", "netra", "check", cwd=tmp_path, NO_COLOR="1")
+    # A slow machine shows the progress bar before, which moves the cursor.
+    assert "\x1b" not in plain[plain.index("shop/payments.py:1: error SSOT101") :]
 
 
 PATIENT = """
