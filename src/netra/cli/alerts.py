@@ -90,11 +90,13 @@ def list_rules(*, settings: Settings) -> None:
     from netra.monitoring.daily import Daily
     from netra.monitoring.rules import shown
     from netra.monitoring.standard import standard_rules
-    from netra.storage.database import Database
+    from netra.sessions import RequestScopedSessionFactory
+    from netra.storage import Database
     from netra.storage.run_health import RunHealth
 
     clock = SystemClock()
-    health = RunHealth(Database(settings.database), clock, run_seconds=settings.run_seconds, runs_running=1)
+    database = RequestScopedSessionFactory(Database(settings.database), clock)  # never started: rules are only listed
+    health = RunHealth(database, clock, run_seconds=settings.run_seconds, runs_running=settings.runs_running)
     print_table(
         ("rule", "severity", "fires at", "resolves at", "for", "what it watches"),
         [
