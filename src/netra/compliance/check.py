@@ -27,7 +27,7 @@ from .walk import Tree, find
 
 if TYPE_CHECKING:
     from .figures import Figures
-    from .session import Session
+    from .session import WatchSession
 
 _TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
 _SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
@@ -96,7 +96,7 @@ def judge(
     *,
     seconds: dict[str, float] | None = None,
     progress: Progress = lambda what, done, of: None,
-    session: Session | None = None,
+    session: WatchSession | None = None,
 ) -> Report:
     """Join the facts of a tree's files and ask the rules. What it is given decides what it says, nothing else.
 

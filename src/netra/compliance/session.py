@@ -230,7 +230,7 @@ class _Rows:
         return {*names, (self._make, _SHARED)} if shared else names
 
 
-class Session(Memory):
+class WatchSession(Memory):
     """See the module."""
 
     def __init__(self) -> None:

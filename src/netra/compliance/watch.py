@@ -31,7 +31,7 @@ from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding
 from .running import Request, Target, judged, look, place_of, unhurried_gc
-from .session import Session
+from .session import WatchSession
 from .walk import Tree, find
 
 CONFIGURATION = "pyproject.toml"
@@ -50,7 +50,7 @@ class Watched:
         self.report: Report = look(self.place)
         self._facts = {file.path: file.facts for file in self.report.project.files}
         self._rules = selected(self.place.config)
-        self._session = Session()
+        self._session = WatchSession()
         self._is_warm = False
 
     def outcome(self) -> Outcome:

@@ -12,7 +12,7 @@ from netra.compliance.config import Config, parse
 from netra.compliance.extract import extract
 from netra.compliance.facts import FileFacts
 from netra.compliance.rule import table
-from netra.compliance.session import Session
+from netra.compliance.session import WatchSession
 from netra.compliance.walk import Tree
 
 MODULES = [
@@ -208,7 +208,7 @@ def said(report: Report) -> str:
     return repr((report.findings, report.suppressed, report.score))
 
 
-def checked(code: CodeBase, config: Config, session: Session | None) -> Report:
+def checked(code: CodeBase, config: Config, session: WatchSession | None) -> Report:
     tree, facts = code.facts()
     return judge(tree, facts, config, selected(config), session=session)
 
@@ -217,7 +217,7 @@ def checked(code: CodeBase, config: Config, session: Session | None) -> Report:
 def test_after_any_edits_a_session_says_what_a_fresh_check_says(tmp_path: Path, seed: int) -> None:
     config = CONFIG if seed % 3 else Config()
     code = CodeBase(tmp_path, seed)
-    session = Session()
+    session = WatchSession()
     checked(code, config, session)
     history: list[str] = []
     for _ in range(40):
