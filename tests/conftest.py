@@ -8,7 +8,7 @@ variables NETRA_TEST_REAL_SERVICES=1 and NETRA_TEST_AUTHENTICATED=1) allow what 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from support.postgres import PostgresServer
 
 _BROWSER_FIXTURES = {"browser", "context", "new_context", "page"}
+_UNMEASURED = tuple(
+    Path(__file__).parent / name
+    for name in (
+        "conformance",
+        "integration/compliance",
+        "integration/deploy",
+        "integration/launcher",
+        "mission_critical",
+    )
+)
+"""Tests of whole programs and of code that cheaper tests cover: counting lines would double their time."""
 _MARKERS = {"real_services": services.REAL_SERVICES, "authenticated": services.AUTHENTICATED}
 
 
@@ -38,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for category in CATEGORIES.values():
         config.addinivalue_line("markers", f"{category.name}: {category.meaning}")
+    config.addinivalue_line("markers", "no_cover: is not measured (pytest-cov)")
     for marker, flag in _MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: needs {flag}, though no part of support says so")
         given = config.getoption(flag) or os.environ.get(f"NETRA_TEST_{marker.upper()}") == "1"
@@ -48,6 +60,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, flag in _MARKERS.items():
         if item.get_closest_marker(marker) is not None:
             services.need(flag, "what it is marked with")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Keep coverage out of the processes that unmeasured tests and their fixtures start."""
+    hidden = {}
+    if item.get_closest_marker("no_cover") is not None:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS_")}
+    try:
+        return (yield)
+    finally:
+        os.environ.update(hidden)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -67,6 +91,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (category := category_of(item.path)) is not None:
             item.add_marker(category.name)
+        if any(item.path.is_relative_to(folder) for folder in _UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
         if _BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group(f"browser {item.path}"))
