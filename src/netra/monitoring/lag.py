@@ -83,7 +83,7 @@ class LoopMonitor:
             seconds=round(late, 2),
             where=culprit(frame),
             task=None if task is None else task.get_name()[:PLACE_CHARS],
-            stack=_places(frame),
+            stack=" > ".join(_places(frame)),  # one text: structlog's renderer for terminals takes no list
         )
 
 
