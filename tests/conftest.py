@@ -33,7 +33,9 @@ _UNMEASURED = tuple(
         "conformance",
         "integration/compliance",
         "integration/deploy",
+        "integration/executions",
         "integration/launcher",
+        "integration/server",
         "mission_critical",
     )
 )
