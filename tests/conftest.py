@@ -31,10 +31,12 @@ _UNMEASURED = tuple(
     Path(__file__).parent / name
     for name in (
         "conformance",
+        "e2e",
         "integration/compliance",
         "integration/deploy",
         "integration/executions",
         "integration/launcher",
+        "integration/page",
         "integration/server",
         "mission_critical",
     )
