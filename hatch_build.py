@@ -112,7 +112,8 @@ def _needs_check(root: Path) -> bool:
 def _check(root: Path) -> None:
     """Keep what the checker says of this source. It is no gate: without it, the dashboard says that it was not run."""
     command = [sys.executable, "-m", "netra.compliance", "check", str(root), "--format", "json", "--fail-on", "never"]
-    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONSAFEPATH": "1"}
+    paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]  # the build's own packages come by it
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(
             [*command, "--no-cache"], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=True

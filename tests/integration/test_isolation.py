@@ -33,6 +33,10 @@ PREFIXES = {
     "blob_id": "blob",
     "token_id": "pat",
     "user_id": "usr",
+    "login_id": "ses",
+    "incident_id": "alr",
+    "silence_id": "sil",
+    "session_id": "dbs",
 }
 PUBLIC = {"name"}  # of an agent
 BODIES: dict[str, dict[str, Any]] = {
@@ -40,6 +44,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/threads/{thread_id}/messages": {"id": "k", "content": "hello"},
     "POST /api/approvals/{approval_id}": {"decision": "approved"},
     "PUT /api/runs/{run_id}/feedback": {"rating": 1},
+    "PATCH /api/admin/users/{user_id}": {"disabled": True},
+    "POST /api/admin/alerts/{incident_id}/acknowledge": {"note": "seen"},
 }
 
 
@@ -154,7 +160,7 @@ def test_every_route_answers_for_anothers_id_as_for_one_that_does_not_exist(
             for accept in accepts:
                 answers = []
                 for ids in (hers.ids, missing()):
-                    used = {name: ids[name] for name in private}
+                    used = {name: ids.get(name) or new_id(PREFIXES[name]) for name in private}
                     response = client.request(method, path.format(**used), json=body, headers={"Accept": accept})
                     answers.append(answer_of(response, used))
                     assert hers.canary not in response.text

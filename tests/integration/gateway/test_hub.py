@@ -132,13 +132,15 @@ async def test_many_open_sockets_hold_no_database_connection_and_leave_nothing_b
             await socket.send("subscribe", thread_id=sent["thread_id"])
             await socket.of_type("live")
         assert len(netra.hub.connections()) == 80
-        assert netra.database.checked_out == 0
+        # The server's own work (alert rules, its history) takes one for a moment now and then.
+        async with asyncio.timeout(10):
+            while netra.database.checked_out:
+                await asyncio.sleep(0.01)
     async with asyncio.timeout(10):
-        while netra.hub.connections():
+        while netra.hub.connections() or netra.database.checked_out:
             await asyncio.sleep(0.01)
     assert netra.bus._threads == {}
     assert netra.bus._users == {}
-    assert netra.database.checked_out == 0
 
 
 async def test_one_connection_follows_a_limited_number_of_threads(
