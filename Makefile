@@ -58,7 +58,7 @@ ifeq ($(CHROMIUM),)
 endif
 	@$(BIN)/coverage erase
 	@$(BIN)/python tests/unified_test_runner.py --real-services --authenticated -- \
-	  -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term --cov-report=html $(ARGS)
+	  -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term --cov-report=html $(ARGS)
 
 lint: $(VENV)/.netra-test
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ variables NETRA_TEST_REAL_SERVICES=1 and NETRA_TEST_AUTHENTICATED=1) allow what 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,18 +64,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, flag in _MARKERS.items():
         if item.get_closest_marker(marker) is not None:
             services.need(flag, "what it is marked with")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Keep coverage out of the processes that unmeasured tests and their fixtures start."""
-    hidden = {}
-    if item.get_closest_marker("no_cover") is not None:
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS_")}
-    try:
-        return (yield)
-    finally:
-        os.environ.update(hidden)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
