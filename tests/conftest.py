@@ -18,6 +18,7 @@ from support import services
 from support.accounts import Account, register, set_up_admin
 from support.categories import CATEGORIES, category_of
 from support.ports import free_port
+from support.schema import prepare
 from support.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -113,18 +114,38 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    """An empty PostgreSQL database of its own for each test."""
+    """A PostgreSQL database of its own for each test, with the newest tables and nothing in them."""
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database; a test that asks for this runs on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'netra.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """A test that asks for this, or for what is made of it, runs on SQLite and on PostgreSQL."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with the newest tables and nothing in them."""
+    if database_kind == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    url = f"sqlite:///{tmp_path / 'netra.db'}"
+    prepare(url)
+    return url
+
+
+@pytest.fixture
+def empty_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'netra.db'}"
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    url = postgres.create_database(empty=True)
+    yield url
+    postgres.drop_database(url)
 
 
 # Servers and people

@@ -25,6 +25,8 @@ from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.tables import approvals, messages, runs, threads, users
 
+from .schema import prepare
+
 
 @dataclass
 class Workbench:
@@ -205,6 +207,7 @@ async def workbench(
     **settings: Any,
 ) -> AsyncIterator[Workbench]:
     """Everything started; stopped afterwards."""
+    prepare(database_url, data_dir)
     migrate(database_url)
     options = Settings(data_dir=data_dir, database_url=database_url, **{"drain_seconds": 0.0, **settings})
     database = RequestScopedSessionFactory(Database(database_url), strict=True)

@@ -45,7 +45,11 @@ class LightweightServices:
             folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="netra-services-")))
             self.database_url = self._start_database(opening, folder)
             self.server = ServerProcess(
-                folder / "data", agents=self._agents, database_url=self.database_url, environment=self._environment
+                folder / "data",
+                agents=self._agents,
+                database_url=self.database_url,
+                environment=self._environment,
+                fresh=True,
             )
             opening.enter_context(self.server)
             self.admin = set_up_admin(self.server)
@@ -69,4 +73,4 @@ class LightweightServices:
         postgres = PostgresServer()
         opening.callback(postgres.stop)
         postgres.start()
-        return postgres.create_database()
+        return postgres.create_database(empty=True)

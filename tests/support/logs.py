@@ -19,6 +19,8 @@ from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.tables import micros, runs, threads, users
 
+from .schema import prepare
+
 _numbers = itertools.count(1)
 
 
@@ -118,7 +120,8 @@ def user_row(user_id: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def bench(url: str) -> AsyncIterator[Bench]:
-    """Migrate the database at `url` and open a log on it."""
+    """Open a log on the database at `url`, with its tables."""
+    prepare(url)
     migrate(url)
     database, bus, clock = RequestScopedSessionFactory(Database(url), strict=True), Bus(), SystemClock()
     await database.start()

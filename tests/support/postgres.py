@@ -20,6 +20,7 @@ from psycopg import sql
 
 from . import services
 from .ports import free_port
+from .schema import make_tables
 
 _OPTIONS = {
     "fsync": "off",
@@ -41,6 +42,7 @@ class PostgresServer:
         services.need(services.REAL_SERVICES, "PostgreSQL")
         self._settings = settings
         self.port = free_port()
+        self._template = ""
         self._home = Path(tempfile.mkdtemp(prefix="netra-postgres-"))
         self._data = self._home / "data"
         self._user = "embedded_postgres" if os.geteuid() == 0 else None
@@ -78,10 +80,21 @@ class PostgresServer:
         for pid in [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())]:
             os.kill(pid, number)
 
-    def create_database(self) -> str:
-        """A new, empty database; returns its URL."""
+    def create_database(self, *, empty: bool = False) -> str:
+        """A new database with Netra's tables in it, or an empty one; returns its URL."""
         name = f"test_{uuid.uuid4().hex}"
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        template = "template1" if empty else self._with_tables()
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return self._url(name)
+
+    def _with_tables(self) -> str:
+        if not self._template:
+            self._execute(sql.SQL("CREATE DATABASE with_tables"))
+            make_tables(self._url("with_tables"), self._home)
+            self._template = "with_tables"
+        return self._template
+
+    def _url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
@@ -89,8 +102,8 @@ class PostgresServer:
         name = url.rsplit("/", 1)[1]
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+    def _execute(self, statement: sql.Composable) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
     def _control(self, action: str, *arguments: str) -> None:

@@ -19,6 +19,7 @@ import httpx
 
 from . import services
 from .ports import free_port
+from .schema import prepare
 
 TESTS = Path(__file__).resolve().parents[1]
 _SETUP_LINK = re.compile(r"https?://\S+/setup#token=([\w-]+)")
@@ -33,6 +34,7 @@ class ServerProcess:
         database_url: another database than SQLite in the data directory.
         environment: further environment variables, usually `NETRA_…` settings.
         arguments: further arguments of `netra serve`.
+        fresh: the first start makes the tables itself, instead of finding them made.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ServerProcess:
         database_url: str | None = None,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        fresh: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.port = free_port()
@@ -60,6 +63,8 @@ class ServerProcess:
             "COLUMNS": "400",  # so that no printed link is wrapped
             **(environment or {}),
         }
+        self._database_url = database_url or f"sqlite:///{data_dir / 'netra.db'}"
+        self._fresh = fresh
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._enough: socket.socket | None = None
@@ -185,6 +190,8 @@ class ServerProcess:
 
     def _make_data_dir(self) -> Path:
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        if not self._fresh:
+            prepare(self._database_url, self.data_dir)
         return self.data_dir
 
     def _read(self, process: subprocess.Popen[bytes], enough: socket.socket) -> None:

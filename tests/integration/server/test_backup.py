@@ -114,7 +114,7 @@ def other_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str
         yield None
         return
     postgres: PostgresServer = request.getfixturevalue("postgres")
-    url = postgres.create_database()
+    url = postgres.create_database(empty=True)
     yield url
     postgres.drop_database(url)
 
@@ -418,7 +418,7 @@ def test_on_postgresql_a_failed_restore_leaves_the_old_data_and_force_replaces_o
     migrate(postgres_url)
     made = backup(tmp_path / "pg.tar", database_url=postgres_url, data_dir=tmp_path / "data")
     assert made.manifest.database == "postgresql"
-    other = postgres.create_database()
+    other = postgres.create_database(empty=True)
     try:
         with psycopg.connect(other, autocommit=True) as connection:
             connection.execute("CREATE SCHEMA theirs CREATE TABLE kept (id int)")

@@ -21,7 +21,7 @@ Start = Callable[..., ServerProcess]
 
 
 def test_the_first_start_prints_a_link_that_creates_the_administrator_once(start_server: Start) -> None:
-    server = start_server()
+    server = start_server(fresh=True)
     admin = set_up_admin(server)
     with admin.client() as client:
         me = client.get("/api/me").json()["user"]

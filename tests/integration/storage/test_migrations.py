@@ -20,8 +20,8 @@ from netra.storage.tables import metadata
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = sync_engine(parse_url(database_url))
+def engine(empty_database_url: str) -> Iterator[Engine]:
+    engine = sync_engine(parse_url(empty_database_url))
     yield engine
     engine.dispose()
 
@@ -31,21 +31,21 @@ def tables(engine: Engine) -> set[str]:
         return set(inspect(connection).get_table_names())
 
 
-def test_migrations_build_exactly_the_tables_of_the_code(database_url: str, engine: Engine) -> None:
-    assert migrate(database_url) == (None, newest())
+def test_migrations_build_exactly_the_tables_of_the_code(empty_database_url: str, engine: Engine) -> None:
+    assert migrate(empty_database_url) == (None, newest())
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     assert tables(engine) == set(metadata.tables) | {"alembic_version"}
 
 
-def test_a_second_migration_does_nothing(database_url: str) -> None:
-    migrate(database_url)
-    assert migrate(database_url) == (newest(), newest())
+def test_a_second_migration_does_nothing(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    assert migrate(empty_database_url) == (newest(), newest())
 
 
-def test_going_down_and_up_again_leaves_the_same_tables(database_url: str, engine: Engine) -> None:
-    migrate(database_url)
+def test_going_down_and_up_again_leaves_the_same_tables(empty_database_url: str, engine: Engine) -> None:
+    migrate(empty_database_url)
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.connect() as connection:
@@ -53,31 +53,31 @@ def test_going_down_and_up_again_leaves_the_same_tables(database_url: str, engin
         with connection.begin():
             command.downgrade(config, "base")
     assert tables(engine) == {"alembic_version"}
-    migrate(database_url)
+    migrate(empty_database_url)
     assert tables(engine) == set(metadata.tables) | {"alembic_version"}
 
 
-def test_a_migration_that_fails_changes_nothing(database_url: str, engine: Engine) -> None:
+def test_a_migration_that_fails_changes_nothing(empty_database_url: str, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE runs (id INTEGER)"))  # in the way
     with pytest.raises(ConfigurationError) as refused:
-        migrate(database_url)
+        migrate(empty_database_url)
     assert "runs" in (refused.value.hint or "")
     assert tables(engine) == {"runs"}
 
 
-def test_a_database_of_a_newer_version_is_refused(database_url: str, engine: Engine) -> None:
-    migrate(database_url)
+def test_a_database_of_a_newer_version_is_refused(empty_database_url: str, engine: Engine) -> None:
+    migrate(empty_database_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="9999"):
-        migrate(database_url)
+        migrate(empty_database_url)
 
 
-def test_processes_that_start_at_once_migrate_one_after_the_other(database_url: str, engine: Engine) -> None:
+def test_processes_that_start_at_once_migrate_one_after_the_other(empty_database_url: str, engine: Engine) -> None:
     code = "import sys; from netra.storage.migrate import migrate; migrate(sys.argv[1])"
     starting = [
-        subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", code, empty_database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     for process in starting:
