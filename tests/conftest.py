@@ -28,21 +28,8 @@ if TYPE_CHECKING:
     from support.postgres import PostgresServer
 
 _BROWSER_FIXTURES = {"browser", "context", "new_context", "page"}
-_UNMEASURED = tuple(
-    Path(__file__).parent / name
-    for name in (
-        "conformance",
-        "e2e",
-        "integration/compliance",
-        "integration/deploy",
-        "integration/executions",
-        "integration/launcher",
-        "integration/page",
-        "integration/server",
-        "mission_critical",
-    )
-)
-"""Tests of whole programs and of code that cheaper tests cover: counting lines would double their time."""
+_UNMEASURED = Path(__file__).parent / "integration" / "compliance"
+"""Whole code bases are checked there, by code that cheaper tests cover: counting lines would double the time."""
 _MARKERS = {"real_services": services.REAL_SERVICES, "authenticated": services.AUTHENTICATED}
 
 
@@ -84,7 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (category := category_of(item.path)) is not None:
             item.add_marker(category.name)
-        if any(item.path.is_relative_to(folder) for folder in _UNMEASURED):
+        if item.path.is_relative_to(_UNMEASURED):
             item.add_marker(pytest.mark.no_cover)
         if _BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
