@@ -1,5 +1,4 @@
-"""Write `docs/reference/` from the code: settings, events and frames, errors, metrics; and the checker's list of rules.
-A test keeps it current.
+"""Write `docs/reference/`, `docs/metrics.md` and the checker's list of rules from the code. A test keeps it current.
 
 python scripts/gen_reference.py            # write
 python scripts/gen_reference.py --check    # exit 1 when a page is stale
@@ -140,7 +139,7 @@ PAGES = {
     "settings.md": settings_page,
     "events.md": events_page,
     "errors.md": errors_page,
-    "metrics.md": metrics_page,
+    "../metrics.md": metrics_page,
     "../rules/README.md": explain.reference,
 }
 

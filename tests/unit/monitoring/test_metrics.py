@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from netra import __version__
 from netra.monitoring.metrics import _UNIT_OF, Metrics, metrics, unit_of
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
+REFERENCE = Path(__file__).parents[3] / "docs" / "metrics.md"
 FAMILIES = sorted(metrics.registry.collect(), key=lambda family: family.name)
 
 
