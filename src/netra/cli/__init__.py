@@ -17,6 +17,7 @@ from netra.cli import alerts, backup, demo_data, dev, doctor, migrate, report, r
 from netra.cli.output import print_failure
 from netra.compliance import ssot
 from netra.compliance.command import check
+from netra.compliance.options import for_typer
 from netra.errors import NetraError
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app.add_typer(alerts.app, name="alerts")
 app.command("report")(report.command)
 app.command("doctor")(doctor.command)
 app.command("demo-data")(demo_data.command)
-app.command("check")(check)
+app.command("check")(for_typer(check))
 app.add_typer(ssot.app, name="ssot")
 
 

@@ -16,9 +16,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from .config import ConfigError
+from .options import Option, Rest, for_typer, read_plainly
 from .report import FORMATS
 
 if TYPE_CHECKING:
@@ -48,51 +47,48 @@ def guarded(command: Callable[..., int]) -> Callable[..., None]:
             traceback.print_exc()
             complain("The checker failed. This is a fault of it, not of the code it checks; please report it.")
             code = 3
-        raise typer.Exit(code)
+        sys.exit(code)
 
     return run
 
 
 def complain(text: str) -> None:
     """A sentence for the user, beside the output."""
-    typer.echo(f"netra check: {text}", err=True)
+    sys.stderr.write(f"netra check: {text}\n")
 
 
 @guarded
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="PATHS",
-            help="Directories to look at; of files, the findings that involve them. Default: the project.",
-        ),
+        Rest("Directories to look at; of files, the findings that involve them. Default: the project.", "PATHS"),
     ] = None,
-    select: Annotated[list[str] | None, typer.Option(help="Only these rules, by id, prefix or name; commas.")] = None,
-    extend_select: Annotated[list[str] | None, typer.Option(help="These rules too.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Not these rules.")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help=f"One of: {', '.join(FORMATS)}.")] = "text",
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there.")] = None,
-    baseline: Annotated[Path | None, typer.Option(metavar="FILE", help="Findings that are known.")] = None,
-    new_only: Annotated[bool, typer.Option("--new-only", help="Show only what the baseline does not know.")] = False,
-    since: Annotated[str, typer.Option(metavar="REF", help="Show only what came since the branch left REF.")] = "",
-    min_score: Annotated[float | None, typer.Option(metavar="N", help="Fail below this score.")] = None,
+    select: Annotated[list[str] | None, Option("Only these rules, by id, prefix or name; commas.")] = None,
+    extend_select: Annotated[list[str] | None, Option("These rules too.")] = None,
+    ignore: Annotated[list[str] | None, Option("Not these rules.")] = None,
+    format: Annotated[str, Option(f"One of: {', '.join(FORMATS)}.", ("--format", "-f"))] = "text",
+    output: Annotated[Path | None, Option("Write there.", ("--output", "-o"), metavar="FILE")] = None,
+    baseline: Annotated[Path | None, Option("Findings that are known.", metavar="FILE")] = None,
+    new_only: Annotated[bool, Option("Show only what the baseline does not know.")] = False,
+    since: Annotated[str, Option("Show only what came since the branch left REF.", metavar="REF")] = "",
+    min_score: Annotated[float | None, Option("Fail below this score.", metavar="N")] = None,
     fail_on: Annotated[
-        str, typer.Option(metavar="WHAT", help="error (the default), warning, info, new, stale; commas; or never.")
+        str, Option("error (the default), warning, info, new, stale; commas; or never.", metavar="WHAT")
     ] = "",
-    continuous: Annotated[bool, typer.Option("--continuous", help="Watch, and print what changes.")] = False,
+    continuous: Annotated[bool, Option("Watch, and print what changes.")] = False,
     interval: Annotated[
-        float, typer.Option(metavar="S", min=0.01, help="With --continuous: wait so long for further changes.")
+        float, Option("With --continuous: wait so long for further changes.", metavar="S", min=0.01)
     ] = 0.05,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended safely.")] = False,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="With --fix: also what should be reviewed.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Print what --fix would change, and change nothing.")] = False,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Processes. 0: one for each core.")] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file again, and keep nothing.")] = False,
-    statistics: Annotated[bool, typer.Option("--statistics", help="Say where the time went.")] = False,
-    explain_score: Annotated[bool, typer.Option("--explain-score", help="List what would raise it most.")] = False,
-    most: Annotated[int, typer.Option("--max", metavar="N", min=0, help="Print at most so many findings.")] = 0,
+    fix: Annotated[bool, Option("Mend what can be mended safely.")] = False,
+    unsafe: Annotated[bool, Option("With --fix: also what should be reviewed.")] = False,
+    diff: Annotated[bool, Option("Print what --fix would change, and change nothing.")] = False,
+    jobs: Annotated[int | None, Option("Processes. 0: one for each core.", metavar="N", min=0)] = None,
+    no_cache: Annotated[bool, Option("Read every file again, and keep nothing.")] = False,
+    statistics: Annotated[bool, Option("Say where the time went.")] = False,
+    explain_score: Annotated[bool, Option("List what would raise it most.")] = False,
+    most: Annotated[int, Option("Print at most so many findings.", ("--max",), metavar="N", min=0)] = 0,
     history: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Add this check to a history, for the trend on the page.")
+        Path | None, Option("Add this check to a history, for the trend on the page.", metavar="FILE")
     ] = None,
 ) -> int:
     """Find a code base's second truths: twins, dead imports, wrong attributes, broken layers. Exits 1 past the gate."""
@@ -138,7 +134,10 @@ def check(
         from .fixes import mend
 
         told, outcome = mend(outcome, lambda: _run(request, run_check), unsafe=unsafe)
-        typer.echo(told, nl=False, err=output is None and format != "text")
+        if output is None and format != "text":
+            sys.stderr.write(told)
+        else:
+            emit(told)
     outcome = remembered(request, outcome)
     _deliver(outcome, format, output)
     return outcome.code
@@ -165,7 +164,7 @@ def _deliver(outcome: Outcome, format: str, output: Path | None) -> None:
         if format != "text":
             from .report.text import last_line
 
-            typer.echo(last_line(outcome), err=True)
+            sys.stderr.write(f"{last_line(outcome)}\n")
 
 
 def colours() -> bool:
@@ -207,20 +206,17 @@ def _hush() -> None:
 def main() -> None:
     """`netra check` and `netra ssot` alone, without the server's commands."""
     if sys.argv[1:2] == ["check"]:
-        from .options import read_plainly
-
         plain = read_plainly(check, sys.argv[2:])
         if plain is not None:
-            try:
-                check(**plain)
-            except typer.Exit as end:
-                sys.exit(end.exit_code)
+            check(**plain)
+    import typer
+
     from .ssot import app as ssot
 
     app = typer.Typer(
         name="netra", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
     )
-    app.command("check")(check)
+    app.command("check")(for_typer(check))
     app.add_typer(ssot, name="ssot")
     app()
 

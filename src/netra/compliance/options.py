@@ -1,27 +1,51 @@
-"""The options of `netra check`, read without the machinery that explains them.
+"""The options of `netra check`: how they are declared, and how a plain command line is read.
 
-Typer checks values with the same library as the server's requests, whose import takes longer than a check of what is
-cached already. What is written plainly is read here, from the same declaration; whatever is not (`--help`, an option
-that does not exist, a value that is none) is left to typer, which knows what to say.
+Typer checks values with the same library as the server's requests, and loading it takes longer than a check of what is
+cached already. So a command says of its parameters what typer is told of them, in `Option` and `Rest`; what is written
+plainly is read here, and whatever is not (`--help`, an option that does not exist, a value that is none) is left to
+typer, which knows what to say.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
-
-from typer.models import ArgumentInfo, OptionInfo
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 _PLAIN: Final = frozenset({bool, str, int, float, Path})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """In the annotation of a parameter: it is given by name.
+
+    Args:
+        names: by default that of the parameter, with `--` before it.
+        metavar: what stands for its value in the help.
+        min: the smallest value.
+    """
+
+    help: str
+    names: tuple[str, ...] = ()
+    metavar: str | None = None
+    min: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """In the annotation of a parameter: it takes every word that is not an option."""
+
+    help: str
+    metavar: str
 
 
 def read_plainly(command: Callable[..., Any], words: Sequence[str]) -> dict[str, Any] | None:
     """The arguments that a command line gives to a command; None when typer has to look at it.
 
     Args:
-        command: its parameters are annotated with typer's `Option` and `Argument`.
+        command: its parameters are annotated with `Option` and `Rest`.
         words: what follows the command's name.
     """
     options, rest = _declared(command)
@@ -57,12 +81,38 @@ def read_plainly(command: Callable[..., Any], words: Sequence[str]) -> dict[str,
     return found
 
 
+def for_typer(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command as typer wants it: with its own words for `Option` and `Rest`."""
+    import inspect
+    from functools import wraps
+
+    import typer
+
+    def told(parameter: str) -> Any:
+        declared, info = get_args(hints[parameter])
+        if isinstance(info, Rest):
+            return Annotated[declared, typer.Argument(metavar=info.metavar, help=info.help)]
+        names = _names(parameter, info)
+        return Annotated[declared, typer.Option(*names, metavar=info.metavar, help=info.help, min=info.min)]
+
+    @wraps(command)
+    def run(**options: Any) -> Any:
+        return command(**options)
+
+    hints = get_type_hints(command, include_extras=True)
+    signature = inspect.signature(command)
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[each.replace(annotation=told(name)) for name, each in signature.parameters.items()]
+    )
+    return run
+
+
 def _declared(
     command: Callable[..., Any],
-) -> tuple[dict[str, tuple[str, Callable[[str], Any], bool, OptionInfo]], tuple[str, Callable[[str], Any]] | None]:
+) -> tuple[dict[str, tuple[str, Callable[[str], Any], bool, Option]], tuple[str, Callable[[str], Any]] | None]:
     """Each option with its parameter, its type, whether it may be given again, and what else is said of it; and the
     parameter, with its type, that takes everything else."""
-    options: dict[str, tuple[str, Callable[[str], Any], bool, OptionInfo]] = {}
+    options: dict[str, tuple[str, Callable[[str], Any], bool, Option]] = {}
     rest: tuple[str, Callable[[str], Any]] | None = None
     for parameter, hint in get_type_hints(command, include_extras=True).items():
         if parameter == "return":
@@ -71,14 +121,16 @@ def _declared(
         kind, many = _kind(declared)
         if kind not in _PLAIN:
             continue
-        if isinstance(info, ArgumentInfo):
+        if isinstance(info, Rest):
             rest = (parameter, kind) if many else None
-        elif isinstance(info, OptionInfo):
-            # In an annotation, the place of the default holds the first name.
-            names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
-            for name in names or [f"--{parameter.replace('_', '-')}"]:
+        elif isinstance(info, Option):
+            for name in _names(parameter, info):
                 options[name] = (parameter, kind, many, info)
     return options, rest
+
+
+def _names(parameter: str, info: Option) -> tuple[str, ...]:
+    return info.names or (f"--{parameter.replace('_', '-')}",)
 
 
 def _kind(declared: Any) -> tuple[Any, bool]:

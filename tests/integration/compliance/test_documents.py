@@ -21,6 +21,7 @@ from typer.main import get_command
 from netra.compliance import explain
 from netra.compliance.command import check
 from netra.compliance.config import Config, parse
+from netra.compliance.options import for_typer
 from netra.compliance.report import FORMATS
 from netra.compliance.rule import table
 from support.checking import TWINS, netra
@@ -35,7 +36,7 @@ ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8")
 def options() -> set[str]:
     """Every option of `netra check`."""
     app = typer.Typer(add_completion=False)
-    app.command()(check)
+    app.command()(for_typer(check))
     return {name for each in get_command(app).params for name in each.opts if name.startswith("--")} - {"--help"}
 
 

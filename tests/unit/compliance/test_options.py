@@ -12,12 +12,12 @@ import typer
 from typer.main import get_command
 
 from netra.compliance.command import check
-from netra.compliance.options import read_plainly
+from netra.compliance.options import for_typer, read_plainly
 
 
 def read_by_typer(words: list[str]) -> dict[str, Any]:
     app = typer.Typer(add_completion=False)
-    app.command("check")(check)
+    app.command("check")(for_typer(check))
     context = get_command(app).make_context("check", list(words))
     return {name: value for name, value in context.params.items() if value not in (None, [], ())}
 
