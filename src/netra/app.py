@@ -118,7 +118,8 @@ class Netra:
             held_seconds=settings.session_held_seconds,
             strict=settings.strict_sessions,
         )
-        self.identity = Identity(self.database, self.clock, settings)
+        self.audit = AuditLog(self.database, self.clock)
+        self.identity = Identity(self.database, self.clock, settings, self.audit)
         self.bus = Bus()
         self.activity = UserSessionTracker(self.database, self.clock, idle_seconds=settings.user_session_idle_seconds)
         self.sessions = UnifiedSessionMetricsProvider(self.database, self.activity, self.clock)
@@ -144,7 +145,6 @@ class Netra:
         )
         self.threads = Threads(self.database, self.log, self.engine, self.files, note=self.activity.note)
         self.messages = Messages(self.log, self.engine, settings, self.clock, self.agents, self.breakers)
-        self.audit = AuditLog(self.database, self.clock)
         self.runs = Runs(self.database, self.log, self.engine, self.audit, note=self.activity.note)
         self.approvals = Approvals(self.log, self.engine, self.clock)
         self.feedback = Feedback(self.database, self.clock, note=self.activity.note)
@@ -337,11 +337,8 @@ class Netra:
         app.include_router(sessions_admin_routes(doors.administrator, self.sessions, self.audit))
         app.include_router(quality_admin_routes(doors.administrator, self.measures, self.clock))
         app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))
-        app.include_router(
-            alerts_admin_routes(
-                doors.administrator, lambda: self.alerts, Silences(self.database, self.clock), self.audit
-            )
-        )
+        silences = Silences(self.database, self.clock, self.audit)
+        app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts, silences, self.audit))
         app.include_router(compliance_admin_routes(doors.administrator))
         app.include_router(report_routes(doors.administrator, DailyFigures(self.database), self.clock))
         app.include_router(docs_routes())

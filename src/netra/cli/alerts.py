@@ -156,14 +156,16 @@ def silence(
     """Send no notices of a rule for a while. Incidents are stored and shown all the same."""
     from netra.clock import SystemClock
     from netra.errors import InvalidInput
-    from netra.storage.audit import OPERATOR
+    from netra.storage.audit import OPERATOR, AuditLog
     from netra.storage.silences import Silence, Silences
 
     if not note.strip():
         raise InvalidInput("Say why.", hint='Add --note "what is being done".')
 
     async def add(database: RequestScopedSessionFactory) -> Silence:
-        return await Silences(database, SystemClock()).add(OPERATOR, rule, key, minutes, note)
+        clock = SystemClock()
+        silences = Silences(database, clock, AuditLog(database, clock))
+        return await silences.add(OPERATOR, rule, key, minutes, note)
 
     made = read_records(settings, add)
     about = "" if key is None else f" about {escape(key)}"

@@ -63,6 +63,7 @@ class Accounts:
     """See the module. Every method may raise Unavailable.
 
     Args:
+        audit: where every change is noted first.
         announce: told, with `user_id` and `login_id` or `access_token_id`, of what ends before its time.
     """
 
@@ -73,6 +74,7 @@ class Accounts:
         users: Users,
         logins: Logins,
         tokens: PersonalTokens,
+        audit: AuditLog,
         announce: Announce,
     ) -> None:
         self._database = database
@@ -80,8 +82,8 @@ class Accounts:
         self._users = users
         self._logins = logins
         self._tokens = tokens
+        self._audit = audit
         self._announce = announce
-        self._audit = AuditLog(database, clock)
 
     async def page(
         self, *, search: str = "", limit: int = 50, before: str | None = None

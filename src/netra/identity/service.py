@@ -29,6 +29,7 @@ from netra.errors import (
 )
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
+from netra.storage.audit import AuditLog
 from netra.storage.tables import micros
 from netra.text import clean_text
 
@@ -94,9 +95,12 @@ class Identity:
         database: started.
         clock: for everything that expires.
         settings: `allow_registration`, `access_token_seconds`, `session_days`, `login_attempts`, `password_workers`.
+        audit: for what administrators do with accounts.
     """
 
-    def __init__(self, database: RequestScopedSessionFactory, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, database: RequestScopedSessionFactory, clock: Clock, settings: Settings, audit: AuditLog
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._passwords = Passwords(settings.password_workers)
@@ -111,7 +115,7 @@ class Identity:
         self._noting: dict[str, asyncio.Task[None]] = {}
         self._purging: asyncio.Task[None] | None = None
         self.users = Users(database, clock, self._passwords)
-        self.accounts = Accounts(database, clock, self.users, self._logins, self._personal, self._announce)
+        self.accounts = Accounts(database, clock, self.users, self._logins, self._personal, audit, self._announce)
         self.setup_token: str | None = None
         """After `start`: the token for the link that creates the first administrator, or None when there is one."""
 

@@ -56,12 +56,13 @@ class Silences:
     Args:
         database: started before it is asked.
         clock: the time.
+        audit: where every change is noted first.
     """
 
-    def __init__(self, database: Access, clock: Clock) -> None:
+    def __init__(self, database: Access, clock: Clock, audit: AuditLog) -> None:
         self._database = database
         self._clock = clock
-        self._audit = AuditLog(database, clock)
+        self._audit = audit
 
     async def add(self, actor: Actor, rule: str, key: str | None, minutes: int, note: str) -> Silence:
         """Begin a silence.

@@ -20,6 +20,7 @@ from netra.gateway.http.problems import install_problems
 from netra.identity import Identity
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
+from netra.storage.audit import AuditLog
 from netra.storage.migrate import migrate
 
 ORIGIN = "http://localhost:8000"
@@ -98,7 +99,8 @@ async def install(database_url: str) -> AsyncIterator[Install]:
             database = RequestScopedSessionFactory(Database(chosen.database), strict=True)
             await database.start()
             stack.push_async_callback(database.stop)
-            identity = Identity(database, clock or Clock(), chosen)
+            clock = clock or Clock()
+            identity = Identity(database, clock, chosen, AuditLog(database, clock))
             await identity.start()
             stack.push_async_callback(identity.stop)
             app = FastAPI()

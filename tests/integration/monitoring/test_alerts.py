@@ -16,7 +16,7 @@ from netra.monitoring.delivery import Delivery
 from netra.monitoring.rules import Readings
 from netra.storage import Database
 from netra.storage.alerts import Alerts
-from netra.storage.audit import OPERATOR
+from netra.storage.audit import OPERATOR, AuditLog
 from netra.storage.migrate import migrate
 from netra.storage.silences import Silences
 from support.alerting import ManualClock, Webhook, webhook
@@ -336,7 +336,7 @@ async def test_what_is_long_over_is_forgotten(place: Place) -> None:
 
 
 def silences(place: Place) -> Silences:
-    return Silences(place.database, place.clock)
+    return Silences(place.database, place.clock, AuditLog(place.database, place.clock))
 
 
 @pytest.mark.spec("alerts.dedupe")

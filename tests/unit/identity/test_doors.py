@@ -13,13 +13,15 @@ from netra.errors import ConfigurationError
 from netra.gateway.http.security import Doors, bearer_of, cookie_of, origin_allowed
 from netra.identity import Identity
 from netra.storage import Database
+from netra.storage.audit import AuditLog
 
 LOCAL = Settings(host="127.0.0.1", port=8000)
 PUBLIC = Settings(public_url="https://netra.example", allowed_origins=["https://partner.example:8443"])
 
 
 def doors(settings: Settings) -> Doors:
-    return Doors(Identity(Database("sqlite:////unused/netra.db"), SystemClock(), settings), settings)
+    database, clock = Database("sqlite:////unused/netra.db"), SystemClock()
+    return Doors(Identity(database, clock, settings, AuditLog(database, clock)), settings)
 
 
 def request(peer: str | None, *forwarded: str) -> Request:
