@@ -167,8 +167,9 @@ def main() -> int:
         files = rows = refused = 0
         differing: list[str] = []
         contents: set[bytes] = set()
-        for name in find(tree.resolve()).python:
-            path = tree.resolve() / name
+        found = find(tree.resolve())
+        for name in found.python:
+            path = found.root / name
             data = path.read_bytes()
             if data in contents:
                 continue
