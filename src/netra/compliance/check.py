@@ -23,6 +23,7 @@ from .proposals import proposed
 from .rule import Finding, Rule, Severity, table
 from .score import Score, score
 from .source import make
+from .twins import TWINS
 from .walk import Tree, find
 
 if TYPE_CHECKING:
@@ -37,12 +38,21 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Waived:
+    """A finding that is not reported, because a comment or the configuration allows it: for the reason given there, or
+    under the key that says so."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a check found.
 
     Args:
         findings: reported ones, by path and line.
-        suppressed: what comments and the configuration allow.
+        waived: what comments and the configuration allow.
         seconds: by phase.
         figures: what is printed beside the score, when it is known already.
     """
@@ -52,7 +62,7 @@ class Report:
     tree: Tree
     project: Project
     findings: tuple[Finding, ...]
-    suppressed: tuple[Finding, ...]
+    waived: tuple[Waived, ...]
     rules: tuple[Rule, ...]
     score: Score
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -131,7 +141,7 @@ def judge(
             found.append(replace(finding, severity=Severity(severity)) if severity else finding)
         seconds[f"rule {rule.id}"] = time.perf_counter() - began
     lap("apply rules")
-    kept, suppressed, used = _allow(project, config, found)
+    kept, waived, used = _allow(project, config, found)
     chosen = {rule.id: rule for rule in rules}
     if UNUSED in chosen:
         kept += unused_suppressions(tree.root, project, chosen, used)
@@ -143,7 +153,7 @@ def judge(
         tree,
         project,
         tuple(kept),
-        tuple(suppressed),
+        tuple(waived),
         tuple(rules),
         score(project, [each for each in kept if each.rule not in HOUSEKEEPING], config),
         tree.unreadable,
@@ -235,34 +245,43 @@ def service_of(file: File, config: Config) -> str:
 
 def _allow(
     project: Project, config: Config, found: list[Finding]
-) -> tuple[list[Finding], list[Finding], set[tuple[str, int, str]]]:
-    """What is reported, what is not, and which comments were the reason: path, line of the comment, rule."""
+) -> tuple[list[Finding], list[Waived], set[tuple[str, int, str]]]:
+    """What is reported, what is not and why, and which comments are used for it: path, line of the comment, rule."""
     kept: list[Finding] = []
-    suppressed: list[Finding] = []
+    waived: list[Waived] = []
     used: set[tuple[str, int, str]] = set()
     for finding in found:
         comments = _comments(project, finding)
-        used |= comments
-        (suppressed if comments or _is_allowed(project, config, finding) else kept).append(finding)
-    return kept, suppressed, used
+        used |= comments.keys()
+        reason = next(iter(comments.values()), None) or _configured(project, config, finding)
+        if reason is None:
+            kept.append(finding)
+        else:
+            waived.append(Waived(finding, reason))
+    return kept, waived, used
 
 
-def _is_allowed(project: Project, config: Config, finding: Finding) -> bool:
+def _configured(project: Project, config: Config, finding: Finding) -> str | None:
+    """What in the configuration allows a finding; None when nothing does."""
+    if finding.rule in TWINS:
+        for each in config.allow_duplicate:
+            if each.name == finding.subjects[0]:
+                return each.reason
     file = project.by_path.get(finding.place.path)
     if file is not None and any(finding.rule.startswith(each.upper()) for each in config.per_scope.get(file.scope, ())):
-        return True
-    return any(
-        matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules)
-        for pattern, rules in config.per_file.items()
-    )
+        return f"per-scope: {file.scope}"
+    for pattern, rules in config.per_file.items():
+        if matches(finding.place.path, pattern) and any(finding.rule.startswith(each.upper()) for each in rules):
+            return f"per-file: {pattern}"
+    return None
 
 
-def _comments(project: Project, finding: Finding) -> set[tuple[str, int, str]]:
-    """The comments that allow a finding: at one of its places, or on the line before it, and with a reason."""
-    found: set[tuple[str, int, str]] = set()
+def _comments(project: Project, finding: Finding) -> dict[tuple[str, int, str], str]:
+    """The comments that allow a finding, with their reasons: at one of its places, or on the line before it."""
+    found: dict[tuple[str, int, str], str] = {}
     for place in (finding.place, *finding.related):
         file = project.by_path.get(place.path)
         for each in file.facts.suppressions if file is not None else ():
             if each.reason and finding.rule in each.rules and each.line in (place.line, place.line - 1):
-                found.add((place.path, each.line, finding.rule))
+                found[place.path, each.line, finding.rule] = each.reason
     return found

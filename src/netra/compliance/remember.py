@@ -19,7 +19,7 @@ from zlib import crc32
 import msgspec
 
 from .cache import ReadTree
-from .check import Report, placed
+from .check import Report, Waived, placed
 from .config import Config
 from .declared import declared
 from .figures import Coverage, Figures, coverage, exposures
@@ -35,7 +35,7 @@ _SUFFIX: Final = ".report"
 @dataclass(frozen=True, slots=True)
 class _Kept:
     findings: tuple[Finding, ...]
-    suppressed: tuple[Finding, ...]
+    waived: tuple[Waived, ...]
     score: Score
     coverage: Coverage
     exposures: dict[str, int]
@@ -63,7 +63,7 @@ def report_on(
             tree,
             project,
             kept.findings,
-            kept.suppressed,
+            kept.waived,
             tuple(rules),
             kept.score,
             tree.unreadable,
@@ -76,7 +76,7 @@ def report_on(
         _keep(
             directory,
             name,
-            _Kept(report.findings, report.suppressed, report.score, figures.coverage, figures.exposures),
+            _Kept(report.findings, report.waived, report.score, figures.coverage, figures.exposures),
         )
     return replace(report, figures=figures)
 

@@ -21,6 +21,8 @@ from .importers import imports_by_name
 from .naming import is_foreign, is_specific, stems, version, without_variant
 from .project import File, Project, Symbol
 
+TWINS = frozenset({"SSOT101", "SSOT102", "SSOT103", "SSOT104", "SSOT105"})
+"""The rules about families. The first subject of what they find is the family's name."""
 MOST_TWINS = 25
 """Definitions of one name; more are a convention (`Command`, `Config`), not a concept."""
 _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
@@ -133,8 +135,15 @@ class Family:
 
 
 def families(project: Project, config: Config) -> list[Family]:
-    """Every family of a project, by name; found once and kept as long as the project is."""
+    """Every family of a project, by name, also those that `allow-duplicate` names; found once and kept as long as the
+    project is."""
     return project.once(_find, config)
+
+
+def unwanted_families(project: Project, config: Config) -> list[Family]:
+    """Those that `allow-duplicate` does not name."""
+    allowed = {each.name for each in config.allow_duplicate}
+    return [each for each in families(project, config) if each.name not in allowed]
 
 
 def own(row: Class) -> dict[str, Member]:
@@ -154,7 +163,6 @@ def _jaccard(one: Iterable[str], other: Iterable[str]) -> float:
 
 
 def _find(project: Project, config: Config) -> list[Family]:
-    allowed = {each.name for each in config.allow_duplicate}
     by_name: dict[str, list[Symbol]] = defaultdict(list)
     for rows in project.table(_public).shared():
         for file, index in rows:
@@ -163,7 +171,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     groups = {
         name: kept
         for name, symbols in by_name.items()
-        if len(symbols) > 1 and name not in allowed and len(kept := _meant_as_one(project, name, symbols)) > 1
+        if len(symbols) > 1 and len(kept := _meant_as_one(project, name, symbols)) > 1
     }
     if not groups:
         return []

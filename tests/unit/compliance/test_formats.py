@@ -15,7 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from netra.compliance.baseline import compare, made_of
-from netra.compliance.check import Report
+from netra.compliance.check import Report, Waived
 from netra.compliance.outcome import Outcome
 from netra.compliance.report import FORMATS, renderer
 from netra.compliance.report.text import as_text, block, clean
@@ -65,6 +65,16 @@ def test_jsonl_is_a_line_for_each_finding_and_a_summary(tmp_path: Path) -> None:
     shown = outcome(tmp_path, nasty())
     rows = [json.loads(line) for line in renderer("jsonl")(shown).splitlines()]
     assert [row["kind"] for row in rows] == [*["finding"] * len(shown.shown), "summary"]
+
+
+def test_what_is_allowed_is_in_formats_for_programs_with_its_reason(tmp_path: Path) -> None:
+    shown = outcome(tmp_path)
+    waived = replace(shown, report=replace(shown.report, waived=(Waived(nasty(), NASTY),)))
+    (found,) = json.loads(renderer("json")(waived))["waived"]
+    assert (found["rule"], found["line"], found["fingerprint"]) == ("SSOT901", 3, nasty().fingerprint)
+    assert found["reason"] == NASTY.encode("utf-8", "backslashreplace").decode()
+    rows = [json.loads(line) for line in renderer("jsonl")(waived).splitlines()]
+    assert [row for row in rows if row["kind"] == "waived"] == [{"kind": "waived", **found}]
 
 
 def test_a_limit_is_told_by_every_format_that_has_a_place_for_it(tmp_path: Path) -> None:

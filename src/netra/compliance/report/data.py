@@ -1,4 +1,4 @@
-"""Formats for programs: one JSON document with everything, or a line for each finding and one for the summary."""
+"""Formats for programs: one JSON document with everything, or a line for each finding, each waived one and the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from netra.compliance.check import Waived
 from netra.compliance.figures import gains
 from netra.compliance.outcome import Outcome
 from netra.compliance.rule import Finding, Place
@@ -16,13 +17,18 @@ SCHEMA = 1
 
 def as_json(outcome: Outcome) -> str:
     """One document."""
-    document = {**summary(outcome), "findings": [finding(each, outcome) for each in outcome.printed]}
+    document = {
+        **summary(outcome),
+        "findings": [finding(each, outcome) for each in outcome.printed],
+        "waived": [waived(each) for each in outcome.report.waived],
+    }
     return json.dumps(document, indent=2) + "\n"
 
 
 def as_jsonl(outcome: Outcome) -> str:
-    """A line for each finding (`"kind": "finding"`), then one with the rest (`"kind": "summary"`)."""
+    """A line for each finding (`"kind": "finding"`) and each waived one, then one with the rest (`"summary"`)."""
     rows = [{"kind": "finding", **finding(each, outcome)} for each in outcome.printed]
+    rows += [{"kind": "waived", **waived(each)} for each in outcome.report.waived]
     return "".join(f"{json.dumps(row)}\n" for row in (*rows, {"kind": "summary", **summary(outcome)}))
 
 
@@ -44,7 +50,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "counts": dict(sorted(Counter(each.severity.value for each in report.findings).items())),
         "shown": len(outcome.shown),
         "left_out": len(outcome.shown) - len(outcome.printed),
-        "suppressed": len(report.suppressed),
+        "suppressed": len(report.waived),
         "rules": [
             {
                 "id": each.rule.id,
@@ -126,6 +132,19 @@ def finding(each: Finding, outcome: Outcome) -> dict[str, Any]:
     if outcome.comparison is not None:
         found["new"] = outcome.is_new(each)
     return found
+
+
+def waived(each: Waived) -> dict[str, Any]:
+    """One finding that is allowed, and why."""
+    found = each.finding
+    return {
+        "rule": found.rule,
+        "severity": found.severity.value,
+        "fingerprint": found.fingerprint,
+        **_place(found.place),
+        "message": _text(found.message),
+        "reason": _text(each.reason),
+    }
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _head(outcome: Outcome) -> str:
 
 
 def _foot(outcome: Outcome) -> str:
-    suppressed = len(outcome.report.suppressed)
-    allowed = f" {suppressed} findings are allowed by comments and the configuration." if suppressed else ""
+    waived = len(outcome.report.waived)
+    allowed = f" {waived} findings are allowed by comments and the configuration." if waived else ""
     return (
         f"<p>{text(outcome.coverage.text)}.{allowed} The score is that of the worst scope: 100 × (1 − loss / modules),"
         " where each finding costs the modules it involves its weight and a module loses at most 1. Scores compare only"

@@ -13,7 +13,7 @@ from netra.compliance.outcome import Outcome
 from netra.compliance.picture import picture
 from netra.compliance.project import Symbol
 from netra.compliance.rule import Finding, Severity
-from netra.compliance.twins import Family, families, own
+from netra.compliance.twins import TWINS, Family, families, own
 
 from . import drawing
 from .text import clean
@@ -22,7 +22,6 @@ MOST_FAMILIES = 200
 MOST_MAPS = 100
 OPEN_MAPS = 10
 MANY_PATHS = "SSOT131"
-TWINS = ("SSOT101", "SSOT102", "SSOT103", "SSOT104", "SSOT105")
 
 
 def text(value: str) -> str:

@@ -103,8 +103,8 @@ def summary(outcome: Outcome, paint: _Paint | None = None) -> str:
         lines += explained(outcome)
     if outcome.statistics:
         lines += statistics(outcome)
-    if report.suppressed:
-        lines.append(f"{len(report.suppressed)} allowed by comments and the configuration.")
+    if report.waived:
+        lines.append(f"{len(report.waived)} allowed by comments and the configuration.")
     if outcome.failures and outcome.comparison is None and len(outcome.printed) > MANY:
         lines.append(
             "Too much at once? `--max 20` prints the worst; `netra ssot baseline write` lets what is known wait."

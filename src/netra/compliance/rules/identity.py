@@ -20,7 +20,7 @@ from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
 from netra.compliance.text import digest
-from netra.compliance.twins import Family, Twin, families
+from netra.compliance.twins import Family, Twin, unwanted_families
 
 MOST_USERS = 5
 """Files that are named of those that use a path."""
@@ -176,7 +176,7 @@ def identity_splits(project: Project, config: Config) -> Iterable[Finding]:
                 hint=f"Write `{name} = {each.symbol.class_.bases[0]}` instead of the subclass, so that both are one"
                 " class for `isinstance`, or import it from one path everywhere.",
             )
-    for family in families(project, config):
+    for family in unwanted_families(project, config):
         if family.alike and not family.several_deployables:
             yield from _split_family(project, family)
 

@@ -66,7 +66,11 @@ def test_the_configuration_says_which_is_canonical(tmp_path: Path) -> None:
 
 def test_a_name_that_may_be_defined_twice_is_left_alone(tmp_path: Path) -> None:
     config = {**ONLY, "allow-duplicate": [{"name": "SessionMetrics", "reason": "one for each side of the wire"}]}
-    assert ids(check(tmp_path, TWINS, config)) == []
+    report = check(tmp_path, TWINS, config)
+    assert ids(report) == []
+    assert [(each.finding.rule, each.reason) for each in report.waived] == [
+        ("SSOT101", "one for each side of the wire")
+    ]
 
 
 def test_who_imports_one_under_another_name_beside_its_own_class_tells_them_apart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,22 @@ def test_a_comment_with_a_reason_allows_the_finding_of_its_line_or_the_next(tmp_
     ):
         report = check(tmp_path / name, {**CLOCK, "app/a.py": text}, RULES)
         assert ids(report) == []
-        assert [each.rule for each in report.suppressed] == ["SSOT202"]
+        assert [(each.finding.rule, each.reason) for each in report.waived] == [("SSOT202", "made by the build")]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "reason"),
+    [
+        pytest.param({"per-file": {"app/*": ["SSOT202"]}}, "per-file: app/*", id="per file"),
+        pytest.param({"per-scope": {"core": ["SSOT2"]}}, "per-scope: core", id="per scope"),
+    ],
+)
+def test_what_the_configuration_allows_is_waived_under_its_key(
+    tmp_path: Path, allowed: dict[str, Any], reason: str
+) -> None:
+    report = check(tmp_path, {**CLOCK, "app/a.py": f"{WRONG}\n"}, {**RULES, **allowed})
+    assert ids(report) == []
+    assert [(each.finding.rule, each.reason) for each in report.waived] == [("SSOT202", reason)]
 
 
 def test_a_comment_where_nothing_is_found_is_reported_and_can_be_removed(tmp_path: Path) -> None:
