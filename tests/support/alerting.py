@@ -1,4 +1,4 @@
-"""What alerts need in tests: a clock that only a test moves, a real SMTP server and a real webhook, both in memory."""
+"""What alerts need in tests: a real SMTP server and a real webhook, both in memory."""
 
 from __future__ import annotations
 
@@ -8,32 +8,12 @@ import email.policy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import msgspec
 
 from .ports import free_port
-
-
-class ManualClock:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2026, 1, 5, 12, tzinfo=UTC)
-        self._monotonic = 1000.0
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds
 
 
 @dataclass

@@ -25,7 +25,7 @@ from netra.agents import RunContext, tool
 from netra.agents.pydantic_ai import host_of
 from netra.agents.spec import spec_of
 from netra.executions import BreakerRules, Breakers
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.engine import kinds, workbench
 from support.openai_server import openai_server
 

@@ -14,7 +14,7 @@ from netra.clock import SystemClock
 from netra.engine.watch import GRACE_SECONDS, LOOK_SECONDS, Watch
 from netra.log import Bus, ThreadLog
 from netra.storage.tables import runs
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.engine import Workbench, workbench
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -21,28 +20,11 @@ from netra.identity import Identity
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
 from netra.storage.audit import AuditLog
-from netra.storage.migrate import migrate
+from support.clock import ManualClock
 
 ORIGIN = "http://localhost:8000"
 PASSWORD = "correct horse battery staple"
-
-
-class Clock:
-    """A clock the test moves."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2030, 1, 1, tzinfo=UTC)
-        self._passed = 0.0
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def forward(self, **span: float) -> None:
-        self._now += timedelta(**span)
-        self._passed += timedelta(**span).total_seconds()
+NEW_YEAR = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -51,7 +33,7 @@ class Installation:
 
     settings: Settings
     database: RequestScopedSessionFactory
-    clock: Clock
+    clock: ManualClock
     identity: Identity
     app: FastAPI
     _stack: AsyncExitStack
@@ -92,14 +74,13 @@ Install = Callable[..., Awaitable[Installation]]
 async def install(database_url: str) -> AsyncIterator[Install]:
     """Start a server on the test's database, with settings of choice; several share the database."""
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(migrate, database_url)
 
-        async def start(clock: Clock | None = None, **settings: Any) -> Installation:
+        async def start(clock: ManualClock | None = None, **settings: Any) -> Installation:
             chosen = Settings(**{"database_url": database_url, "public_url": ORIGIN, **settings})
             database = RequestScopedSessionFactory(Database(chosen.database), strict=True)
             await database.start()
             stack.push_async_callback(database.stop)
-            clock = clock or Clock()
+            clock = clock or ManualClock(NEW_YEAR)
             identity = Identity(database, clock, chosen, AuditLog(database, clock))
             await identity.start()
             stack.push_async_callback(identity.stop)
@@ -107,7 +88,7 @@ async def install(database_url: str) -> AsyncIterator[Install]:
             install_problems(app)
             app.include_router(auth_routes(identity, chosen))
             app.add_middleware(Guard, settings=chosen, sessions=database)
-            made = Installation(chosen, database, identity._clock, identity, app, stack)  # type: ignore[arg-type]
+            made = Installation(chosen, database, clock, identity, app, stack)
             identity.on_revoked(lambda **what: made.revoked.append(what))
             return made
 

@@ -139,7 +139,7 @@ async def test_an_unused_login_ends_and_a_used_one_goes_on(install: Install) -> 
     used = await installation.signed_in(page=True)
     unused = await installation.signed_in(page=True)
     for _ in range(3):
-        installation.clock.forward(days=1)
+        installation.clock.advance(days=1)
         assert (await used.get("/api/me")).json()["user"] is not None
         await asyncio.gather(*installation.identity._noting.values())
     assert (await unused.get("/api/me")).json()["user"] is None

@@ -107,7 +107,7 @@ async def test_refresh_tokens_end_with_their_login(install: Install) -> None:
     installation = await install(session_days=1)
     await installation.user()
     pair = await tokens_of(installation)
-    installation.clock.forward(days=1, seconds=1)
+    installation.clock.advance(days=1, seconds=1)
     answer = await installation.client().post("/api/auth/refresh", json={"refresh_token": pair["refresh_token"]})
     assert answer.status_code == 401
 
@@ -118,9 +118,9 @@ async def test_refresh_tokens_end_with_their_login(install: Install) -> None:
 async def test_access_tokens_expire(installation: Installation) -> None:
     await installation.user()
     client = installation.client(headers=bearer((await tokens_of(installation))["access_token"]))
-    installation.clock.forward(seconds=899)
+    installation.clock.advance(899)
     assert (await client.get("/api/tokens")).status_code == 200
-    installation.clock.forward(seconds=1)
+    installation.clock.advance(1)
     answer = await client.get("/api/tokens")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -221,7 +221,7 @@ async def test_personal_token_is_shown_once_and_opens_the_api(installation: Inst
     assert made["last_used_at"] is None
     script = installation.client(headers=bearer(made["token"]))
     assert (await script.get("/api/me")).json()["user"]["id"] == user_id
-    installation.clock.forward(hours=1)
+    installation.clock.advance(hours=1)
     assert (await script.get("/api/tokens")).status_code == 401
 
 
@@ -237,11 +237,11 @@ async def test_use_of_a_token_is_noted_at_most_once_a_minute(installation: Insta
         return str((await page.get("/api/tokens")).json()["items"][0]["last_used_at"])
 
     assert await noted() == "2030-01-01T00:00:00.000Z"
-    installation.clock.forward(seconds=59)
+    installation.clock.advance(59)
     assert await noted() == "2030-01-01T00:00:00.000Z"
     await script.get("/api/me")
     assert installation.identity._noting == {}, "a write that could only change nothing was begun"
-    installation.clock.forward(seconds=2)
+    installation.clock.advance(2)
     assert await noted() == "2030-01-01T00:01:01.000Z"
 
 
@@ -353,9 +353,9 @@ async def test_ticket_lives_thirty_seconds(installation: Installation) -> None:
     await installation.user()
     page = await installation.signed_in(page=True)
     early, late = await ticket_of(page), await ticket_of(page)
-    installation.clock.forward(seconds=29)
+    installation.clock.advance(29)
     await installation.identity.redeem_ticket(early)
-    installation.clock.forward(seconds=1)
+    installation.clock.advance(1)
     with pytest.raises(NotAuthenticated):
         await installation.identity.redeem_ticket(late)
 
@@ -392,7 +392,7 @@ async def test_tickets_of_one_user_are_bounded_and_come_back_with_time(installat
     for _ in range(100):
         await ticket_of(client)
     assert (await client.post("/api/tickets")).status_code == 429
-    installation.clock.forward(seconds=30)
+    installation.clock.advance(30)
     await ticket_of(client)
 
 
@@ -427,7 +427,7 @@ async def test_what_ended_long_ago_is_forgotten(installation: Installation) -> N
     made = (await client.post("/api/tokens", json={"name": "script"})).json()
     await client.delete(f"/api/tokens/{made['id']}")
     await ticket_of(client)
-    installation.clock.forward(days=61)
+    installation.clock.advance(days=61)
     await installation.identity.purge()
     async with installation.database.read() as connection:
         for table in (logins, refresh_tokens, access_tokens, tickets):

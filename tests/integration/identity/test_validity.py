@@ -84,9 +84,9 @@ async def test_credentials_end_by_themselves(install: Install) -> None:
     await installation.user()
     cookie, bearer, personal = await principals_of(installation, "ada@example.com")
     assert await installation.identity.still_valid_many([cookie, bearer, personal]) == [True, True, True]
-    installation.clock.forward(seconds=900)
+    installation.clock.advance(900)
     assert await installation.identity.still_valid_many([cookie, bearer, personal]) == [True, False, True]
-    installation.clock.forward(days=1)
+    installation.clock.advance(days=1)
     assert await installation.identity.still_valid_many([cookie, bearer, personal]) == [False, False, True]
 
 

@@ -19,7 +19,8 @@ from netra.storage.alerts import Alerts
 from netra.storage.audit import OPERATOR, AuditLog
 from netra.storage.migrate import migrate
 from netra.storage.silences import Silences
-from support.alerting import ManualClock, Webhook, webhook
+from support.alerting import Webhook, webhook
+from support.clock import ManualClock
 
 
 class Place:

@@ -24,7 +24,8 @@ from netra.executions import get_execution_tracker
 from netra.identity import Scope
 from netra.ids import new_id
 from netra.monitoring.metrics import metrics
-from support.alerting import ManualClock, Webhook, webhook
+from support.alerting import Webhook, webhook
+from support.clock import ManualClock
 
 
 @agent(title="Faulty", description="Has a fault.")

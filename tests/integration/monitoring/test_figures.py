@@ -12,7 +12,7 @@ from netra.monitoring.daily import Daily, Figure
 from netra.storage import Database
 from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 DAY = date(2026, 1, 5)
 

@@ -13,7 +13,7 @@ from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.samples import Samples
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MONTHS_AGO = NOON - timedelta(days=99)

@@ -13,7 +13,7 @@ from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
 from netra.storage.tables import approvals, micros, runs, threads, users
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 
 class Runs:

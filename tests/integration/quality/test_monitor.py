@@ -27,7 +27,7 @@ from netra.storage import Database
 from netra.storage.alerts import Alerts
 from netra.storage.migrate import migrate
 from netra.storage.tables import alerts, answer_checks, events, feedback, micros, runs, threads
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.engine import Workbench, workbench
 
 NAMES = ["agents:echo", "agents:broken", "agents:endless", "answers:ledger", "answers:silent"]

@@ -1,10 +1,9 @@
-"""A factory over a real, migrated database, with its own clock and log."""
+"""A factory over a real database, with its own clock and log."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -12,20 +11,7 @@ from structlog.testing import LogCapture
 
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
-from netra.storage.migrate import migrate
-
-
-class ManualClock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from support.clock import ManualClock
 
 
 @pytest.fixture
@@ -48,9 +34,8 @@ Open = Callable[..., "RequestScopedSessionFactory"]
 
 @pytest.fixture
 async def open_factory(database_url: str, clock: ManualClock) -> AsyncIterator[Open]:
-    """Open a factory with these limits over a migrated database."""
+    """Open a factory with these limits over the database."""
     async with AsyncExitStack() as stack:
-        migrate(database_url)
 
         async def opened(
             *, url: str = database_url, held_seconds: float = 60, strict: bool = True, **limits: float

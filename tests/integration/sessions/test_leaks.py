@@ -13,8 +13,9 @@ from structlog.testing import LogCapture
 from netra.errors import SessionReclaimed
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import installation
+from support.clock import ManualClock
 
-from .conftest import ManualClock, Open
+from .conftest import Open
 
 
 def leaks(logged: LogCapture) -> list[dict[str, Any]]:
@@ -28,9 +29,9 @@ async def test_a_session_held_past_its_limit_is_reported_once_with_owner_age_and
     with pytest.raises(SessionReclaimed) as raised:
         async with factory.get_request_scoped_session("usr_1", "req_1", "thr_1", "dbs_1") as session:
             await session.execute(insert(installation).values(key="a", value=b"1"))
-            clock.seconds += 59
+            clock.advance(59)
             assert await factory.leaks.check() == 0
-            clock.seconds += 2
+            clock.advance(2)
             assert await factory.leaks.check() == 1
             assert await factory.leaks.check() == 0, "it is reported once"
             assert factory.get_pool_metrics()["session"].checked_out == 0, "its place in the pool is free again"
@@ -62,7 +63,7 @@ async def test_a_holder_that_never_comes_back_to_its_session_is_told_at_its_end(
     with pytest.raises(SessionReclaimed):
         async with factory.get_request_scoped_session("usr_1") as session:
             await session.execute(insert(installation).values(key="a", value=b"1"))
-            clock.seconds += 61
+            clock.advance(61)
             await factory.leaks.check()
 
 
@@ -75,7 +76,7 @@ async def test_a_read_that_is_held_too_long_loses_its_connection(
         async with factory.read() as connection:
             if used_before:
                 await connection.execute(text("SELECT 1"))
-            clock.seconds += 61
+            clock.advance(61)
             await factory.leaks.check()
             assert factory.checked_out == 0
             assert scope.held == 0
@@ -103,7 +104,7 @@ async def test_a_query_that_takes_too_long_is_interrupted(
     task = asyncio.create_task(factory.query(endless))
     await asyncio.to_thread(asked.wait)
     await asyncio.sleep(0.1)  # the statement has begun
-    clock.seconds += 61
+    clock.advance(61)
     assert await factory.leaks.check() == 1
     async with asyncio.timeout(5):
         with pytest.raises(SessionReclaimed):
@@ -130,7 +131,7 @@ async def test_a_session_in_the_middle_of_a_statement_is_reclaimed_too(
     task = asyncio.create_task(endless())
     await began.wait()
     await asyncio.sleep(0.1)
-    clock.seconds += 61
+    clock.advance(61)
     assert await factory.leaks.check() == 1
     async with asyncio.timeout(10):
         with pytest.raises(SessionReclaimed):
@@ -144,7 +145,7 @@ async def test_a_session_that_gave_its_connection_back_is_no_leak(
     async with factory.get_request_scoped_session("usr_1") as session:
         await session.execute(text("SELECT 1"))
         await session.commit()
-        clock.seconds += 1000
+        clock.advance(1000)
         assert await factory.leaks.check() == 0
         await session.execute(text("SELECT 1"))
         assert await factory.leaks.check() == 0, "the time counts from when it got its connection"
@@ -156,7 +157,7 @@ async def test_the_check_runs_by_itself(open_factory: Open, clock: ManualClock, 
         with pytest.raises(SessionReclaimed):
             async with factory.read() as connection:
                 await connection.execute(text("SELECT 1"))
-                clock.seconds += 1
+                clock.advance(1)
                 while not leaks(logged):
                     await asyncio.sleep(0.02)
                 await connection.execute(text("SELECT 1"))
@@ -175,7 +176,7 @@ async def test_a_query_that_cannot_be_interrupted_is_reported_once(
 
     task = asyncio.create_task(factory.query(thinks))
     await asyncio.to_thread(asked.wait)
-    clock.seconds += 61
+    clock.advance(61)
     assert [await factory.leaks.check() for _ in range(3)] == [1, 0, 0]
     answer.set()
     assert await task == "done"

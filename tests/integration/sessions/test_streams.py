@@ -23,10 +23,11 @@ from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory, StreamHoldsConnection, get_session_from_factory
 from netra.sessions.door import get_session, serve_sessions
 from support.accounts import register, set_up_admin
+from support.clock import ManualClock
 from support.server import ServerProcess
 from support.sockets import open_socket
 
-from .conftest import ManualClock, Open
+from .conftest import Open
 
 POOLS = 4 + 4
 """Connections of the pools for reading, of a server with `read_connections=4`."""
@@ -93,7 +94,7 @@ async def test_a_stream_that_holds_a_connection_raises_in_tests(
         with pytest.raises(StreamHoldsConnection, match="1 database connection"):
             await client.get(path)
     assert violations() - before == 1
-    clock.seconds += 61  # nobody closes a generator that is left in the middle; its connection is taken back
+    clock.advance(61)  # nobody closes a generator that is left in the middle; its connection is taken back
     assert await factory.leaks.check() == (path == "/reading")
     assert factory.checked_out == 0
 

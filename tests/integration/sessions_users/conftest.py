@@ -1,10 +1,10 @@
-"""A tracker of users over a real, migrated database, with a clock the test moves."""
+"""A tracker of users over a real database, with a clock the test moves."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import delete, insert, select
@@ -12,25 +12,11 @@ from sqlalchemy import delete, insert, select
 from netra.sessions import RequestScopedSessionFactory, UnifiedSessionMetricsProvider, UserSessionTracker
 from netra.sessions.identifiers import UserID
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.tables import micros, user_sessions, users
+from support.clock import ManualClock
 from support.logs import user_row
 
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2030, 1, 1, 9, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment.timestamp()
-
-    def forward(self, **span: float) -> None:
-        self.moment += timedelta(**span)
+MORNING = datetime(2030, 1, 1, 8, tzinfo=UTC)
 
 
 @dataclass
@@ -38,7 +24,7 @@ class Desk:
     """A server's tracker, and what a test does to it."""
 
     database: RequestScopedSessionFactory
-    clock: Clock
+    clock: ManualClock
     tracker: UserSessionTracker
 
     @property
@@ -77,8 +63,7 @@ class Desk:
 @pytest.fixture
 async def desk(database_url: str) -> AsyncIterator[Desk]:
     """The tracker, started."""
-    migrate(database_url)
-    clock = Clock()
+    clock = ManualClock(MORNING)
     database = RequestScopedSessionFactory(Database(database_url), clock)
     await database.start()
     desk = Desk(database, clock, UserSessionTracker(database, clock))

@@ -20,7 +20,7 @@ async def test_there_is_always_a_last_activity(desk: Desk) -> None:
     began = desk.clock.now()
     assert provider.last_activity == began, "of a server that nobody has used"
     (ada,) = await desk.sign_up("usr_ada")
-    desk.clock.forward(minutes=2)
+    desk.clock.advance(minutes=2)
     desk.tracker.note(ada, "connected")
     assert provider.last_activity == desk.clock.now()
     assert isinstance(provider.live, SystemSessionMetrics)

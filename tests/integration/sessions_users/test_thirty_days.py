@@ -38,7 +38,7 @@ async def test_figures_of_thirty_five_days_are_what_their_formulas_say(desk: Des
     begins = {user: chance.randrange(DAYS // 2) for user in people}
     for day in range(DAYS):
         for hour in (8, 13, 23):  # far enough apart to be sessions of their own; the last ones near midnight
-            desk.clock.moment = start + timedelta(days=day, hours=hour, minutes=50)
+            desk.clock.advance_to(start + timedelta(days=day, hours=hour, minutes=50))
             for user in people:
                 if day < begins[user] or chance.random() > zeal[user]:
                     continue
@@ -108,9 +108,9 @@ async def test_a_day_that_is_not_over_tells_nothing_of_retention(desk: Desk) -> 
     ada, bob = await desk.sign_up("usr_ada", "usr_bob")
     desk.run(ada, "thr_1")
     desk.run(bob, "thr_2")
-    desk.clock.forward(days=1)
+    desk.clock.advance(days=1)
     desk.run(ada, "thr_1")
     assert (await desk.tracker.summary()).retention[0].users == 0
-    desk.clock.moment = datetime(2030, 1, 3, tzinfo=UTC)
+    desk.clock.advance_to(datetime(2030, 1, 3, tzinfo=UTC))
     retention = (await desk.tracker.summary()).retention[0]
     assert (retention.day, retention.users, retention.returned, retention.share) == (1, 2, 1, 0.5)

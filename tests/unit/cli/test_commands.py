@@ -80,9 +80,9 @@ def test_dev_refuses_what_cannot_work_before_it_starts_anything(run: Run, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_migrate_says_what_it_did_and_does_it_once(run: Run, database_url: str) -> None:
-    assert "went from empty to revision" in run("migrate", "--database-url", database_url).stdout
-    assert "already" in run("migrate", "--database-url", database_url).stdout
+def test_migrate_says_what_it_did_and_does_it_once(run: Run, empty_database_url: str) -> None:
+    assert "went from empty to revision" in run("migrate", "--database-url", empty_database_url).stdout
+    assert "already" in run("migrate", "--database-url", empty_database_url).stdout
 
 
 def test_a_user_is_added_listed_disabled_and_enabled(run: Run, database_url: str) -> None:

@@ -11,7 +11,7 @@ from netra.config import Settings
 from netra.engine.detector import Detector
 from netra.engine.runs import Attempt
 from netra.identity.scope import Scope
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import empty_tracker
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from netra.executions import AgentExecutionTracker
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import LIMITS, empty_tracker
 
 

@@ -17,7 +17,7 @@ from netra.executions import Breaker, BreakerRules, Breakers
 from netra.executions.breaker import MOST_BREAKERS, Admission, Change
 from netra.gateway.http.problems import problem_response
 from netra.monitoring.metrics import metrics
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 RULES = BreakerRules()
 

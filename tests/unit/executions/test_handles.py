@@ -18,7 +18,7 @@ import pytest
 from netra.executions import AgentExecutionTracker, blocked_constructions, get_execution_tracker
 from netra.monitoring.daily import daily
 from netra.monitoring.metrics import metrics
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import begin, complete, create, empty_tracker
 
 KINDS = ["read", "write", "create", "clean_up"]

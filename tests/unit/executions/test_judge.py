@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from netra.executions import AgentExecutionTracker
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import LIMITS, begin, create
 
 pytestmark = pytest.mark.spec("death.signals")

@@ -10,7 +10,7 @@ import pytest
 
 from netra.errors import Conflict, IllegalTransition, NotFound
 from netra.executions import AgentExecutionTracker, ExecutionRecord, Phase
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import LIMITS, begin, complete, create
 
 

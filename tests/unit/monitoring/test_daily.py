@@ -11,7 +11,7 @@ import pytest
 from netra.errors import Unavailable
 from netra.monitoring.daily import Daily, Figure, Figures, bucket, percentile
 from netra.monitoring.metrics import metrics
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 
 class Kept:

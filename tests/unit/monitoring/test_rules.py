@@ -15,7 +15,7 @@ from netra.monitoring.incidents import Severity
 from netra.monitoring.metrics import metrics
 from netra.monitoring.rules import AlertRule, Judgement, Readings, shown
 from netra.monitoring.standard import standard_rules
-from support.alerting import ManualClock
+from support.clock import ManualClock
 
 
 def nothing() -> Readings:

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from netra.sessions.identifiers import RequestID, RunID, SessionID, ThreadID, UserID
 from netra.sessions.users import Ending, UserSession, UserSessionManager
-
-
-class Clock:
-    """A clock the test moves."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2030, 1, 1, 9, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment.timestamp()
-
-    def forward(self, **span: float) -> None:
-        self.moment += timedelta(**span)
-
+from support.clock import ManualClock
 
 ADA, BOB = UserID("usr_ada"), UserID("usr_bob")
 HERE, THERE = ThreadID("thr_here"), ThreadID("thr_there")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -42,16 +26,16 @@ def ended() -> list[tuple[UserSession, Ending]]:
 
 
 @pytest.fixture
-def manager(clock: Clock, ended: list[tuple[UserSession, Ending]]) -> UserSessionManager:
+def manager(clock: ManualClock, ended: list[tuple[UserSession, Ending]]) -> UserSessionManager:
     return UserSessionManager(
         clock, idle_seconds=1800, most=5, on_ended=lambda session, why: ended.append((session, why))
     )
 
 
 @pytest.mark.spec("user-manager.one-session")
-def test_a_user_has_one_session_in_each_thread(manager: UserSessionManager, clock: Clock) -> None:
+def test_a_user_has_one_session_in_each_thread(manager: UserSessionManager, clock: ManualClock) -> None:
     first = manager.acquire(ADA, HERE)
-    clock.forward(minutes=29)
+    clock.advance(minutes=29)
     assert manager.acquire(ADA, HERE) is first
     assert first.last_activity_at == clock.now()
     others = {manager.acquire(ADA, THERE).id, manager.acquire(BOB, HERE).id, manager.acquire(ADA).id}
@@ -63,15 +47,15 @@ def test_a_user_has_one_session_in_each_thread(manager: UserSessionManager, cloc
 
 @pytest.mark.spec("user-manager.one-session")
 def test_a_session_ends_at_its_last_activity_when_its_user_pauses(
-    manager: UserSessionManager, clock: Clock, ended: list[tuple[UserSession, Ending]]
+    manager: UserSessionManager, clock: ManualClock, ended: list[tuple[UserSession, Ending]]
 ) -> None:
     first = manager.acquire(ADA, HERE)
-    clock.forward(minutes=10)
+    clock.advance(minutes=10)
     manager.acquire(ADA, HERE)
     last = clock.now()
-    clock.forward(minutes=30)
+    clock.advance(minutes=30)
     assert manager.get(ADA, HERE) is first, "idle for just as long as is allowed"
-    clock.forward(seconds=1)
+    clock.advance(1)
     assert manager.get(ADA, HERE) is None
     assert ended == [(first, "idle")]
     assert first.ended_at == last
@@ -80,11 +64,11 @@ def test_a_session_ends_at_its_last_activity_when_its_user_pauses(
 
 @pytest.mark.spec("user-manager.one-session")
 def test_a_session_belongs_to_one_day(
-    manager: UserSessionManager, clock: Clock, ended: list[tuple[UserSession, Ending]]
+    manager: UserSessionManager, clock: ManualClock, ended: list[tuple[UserSession, Ending]]
 ) -> None:
-    clock.moment = datetime(2030, 1, 1, 23, 55, tzinfo=UTC)
+    clock.advance_to(clock.now().replace(hour=23, minute=55))
     before = manager.acquire(ADA, HERE)
-    clock.forward(minutes=5)
+    clock.advance(minutes=5)
     after = manager.acquire(ADA, HERE)
     assert after is not before
     assert ended == [(before, "midnight")]
@@ -108,11 +92,11 @@ def test_sessions_of_a_user_or_a_thread_can_be_invalidated(
 
 @pytest.mark.spec("user-manager.one-session")
 def test_what_is_kept_is_bounded(
-    manager: UserSessionManager, clock: Clock, ended: list[tuple[UserSession, Ending]]
+    manager: UserSessionManager, clock: ManualClock, ended: list[tuple[UserSession, Ending]]
 ) -> None:
     for number in range(5):
         manager.acquire(ADA, ThreadID(f"thr_{number}"))
-        clock.forward(seconds=1)
+        clock.advance(1)
     manager.acquire(ADA, ThreadID("thr_0"))
     manager.acquire(BOB)
     assert len(manager) == 5
@@ -133,10 +117,10 @@ def test_a_blank_id_is_refused(manager: UserSessionManager, user_id: str, thread
         manager.acquire(UserID(user_id), ThreadID(thread_id) if thread_id is not None else None)
 
 
-def test_metrics_are_moved_by_what_happens(manager: UserSessionManager, clock: Clock) -> None:
+def test_metrics_are_moved_by_what_happens(manager: UserSessionManager, clock: ManualClock) -> None:
     assert manager.metrics.average_session_duration_minutes is None
     manager.acquire(ADA, HERE)
-    clock.forward(minutes=20)
+    clock.advance(minutes=20)
     manager.acquire(ADA, HERE)
     manager.acquire(BOB)
     told = manager.metrics
@@ -144,19 +128,19 @@ def test_metrics_are_moved_by_what_happens(manager: UserSessionManager, clock: C
     assert (told.sessions_created_today, told.sessions_reused_today) == (2, 1)
     assert told.last_activity == clock.now()
     filled = told.memory_usage_mb
-    clock.forward(minutes=31)
+    clock.advance(minutes=31)
     told = manager.metrics
     assert (told.total_sessions, told.active_sessions, told.expired_sessions_cleaned) == (2, 0, 2)
     assert told.average_session_duration_minutes == 10
     assert filled is not None
     assert told.memory_usage_mb is not None
     assert told.memory_usage_mb < filled
-    clock.forward(days=1)
+    clock.advance(days=1)
     told = manager.metrics
     assert (told.total_sessions, told.sessions_created_today, told.sessions_reused_today) == (2, 0, 0)
 
 
-def test_an_earlier_process_is_followed_up(clock: Clock) -> None:
+def test_an_earlier_process_is_followed_up(clock: ManualClock) -> None:
     def left(thread_id: ThreadID, ago: float) -> UserSession:
         then = clock.now() - timedelta(minutes=ago)
         return UserSession(SessionID(f"ses_{thread_id}"), ADA, thread_id, then - timedelta(minutes=1), then)
@@ -164,7 +148,7 @@ def test_an_earlier_process_is_followed_up(clock: Clock) -> None:
     manager = UserSessionManager(clock, idle_seconds=1800)
     assert manager.adopt([left(HERE, 5), left(THERE, 31), left(HERE, 20)]) == 1 + 0
     assert [session.id for session in manager.of_user(ADA)] == ["ses_thr_here"]
-    clock.moment = datetime(2030, 1, 2, 0, 1, tzinfo=UTC)
+    clock.advance_to((clock.now() + timedelta(days=1)).replace(hour=0, minute=1))
     assert UserSessionManager(clock).adopt([left(HERE, 5)]) == 0, "of the day before"
 
 

@@ -15,7 +15,7 @@ import netra.executions
 from netra.app import create_app
 from netra.config import Settings
 from netra.executions import AgentExecutionTracker, blocked_constructions, get_execution_tracker
-from support.alerting import ManualClock
+from support.clock import ManualClock
 from support.executions import begin, empty_tracker
 
 
