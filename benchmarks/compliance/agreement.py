@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from netra.compliance.check import Report, run
+from netra.compliance.check import run
 from netra.compliance.config import Config
+from netra.compliance.outcome import Report
 from netra.compliance.rules.broken_imports import AGAIN
 
 Kind = Literal["import", "attribute"]

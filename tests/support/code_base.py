@@ -7,8 +7,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from netra.compliance.check import Report, run
+from netra.compliance.check import run
 from netra.compliance.config import parse
+from netra.compliance.outcome import Report
 from netra.compliance.rule import Finding
 
 

@@ -18,7 +18,6 @@ from typing import Any
 from .config import ConfigError
 from .rule import Finding
 
-DEFAULT = ".ssot_baseline.jsonl"
 FORMAT = 1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
@@ -18,56 +18,21 @@ from .config import Config, ConfigError, ScopeName, matches
 from .declared import declared
 from .facts import FileFacts
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
+from .known import Progress
+from .outcome import Report, Waived
 from .project import File, Project
 from .proposals import proposed
 from .rule import Finding, Rule, Severity, table
-from .score import Score, score
+from .score import score
 from .source import make
 from .twins import TWINS
 from .walk import Tree, find
 
 if TYPE_CHECKING:
-    from .figures import Figures
     from .session import WatchSession
 
 _TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
 _SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it, and how much there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waived:
-    """A finding that is not reported, because a comment or the configuration allows it: for the reason given there, or
-    under the key that says so."""
-
-    finding: Finding
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a check found.
-
-    Args:
-        findings: reported ones, by path and line.
-        waived: what comments and the configuration allow.
-        seconds: by phase.
-        figures: what is printed beside the score, when it is known already.
-    """
-
-    root: Path
-    config: Config
-    tree: Tree
-    project: Project
-    findings: tuple[Finding, ...]
-    waived: tuple[Waived, ...]
-    rules: tuple[Rule, ...]
-    score: Score
-    unreadable: tuple[tuple[str, str], ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    figures: Figures | None = None
 
 
 def run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -13,6 +12,10 @@ from .contracts import Depends, ForbiddenImports, Independent, Layers, read
 
 ScopeName = Literal["core", "tests", "scripts"]
 SCOPES: tuple[ScopeName, ...] = ("core", "tests", "scripts")
+
+
+DEFAULT_BASELINE = ".ssot_baseline.jsonl"
+"""The file of the baseline, when it is there and none is configured."""
 
 
 class ConfigError(Exception):
@@ -151,6 +154,8 @@ def parse(table: dict[str, Any]) -> Config:
 
 
 def _meant(key: str, known: Any) -> str:
+    import difflib
+
     close = difflib.get_close_matches(key, list(known), 1)
     return f" Did you mean {close[0]!r}?" if close else f" It knows: {', '.join(sorted(known))}."
 

@@ -7,7 +7,6 @@ have beyond that (contracts of other types, public interfaces) is left to them.
 
 from __future__ import annotations
 
-import configparser
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -92,6 +91,10 @@ def read(root: Path, pyproject: Mapping[str, Any]) -> Contracts:
 def _import_linter(root: Path, pyproject: Mapping[str, Any]) -> Contracts:
     """import-linter looks into these files in this order and takes the first that has its section."""
     for name in ("setup.cfg", ".importlinter"):
+        if not (root / name).is_file():
+            continue
+        import configparser
+
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read_string((root / name).read_text("utf-8"))

@@ -10,9 +10,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from .check import Report
 from .config import ConfigError
 from .importers import ClassUse, classes_named, paths, uses
+from .outcome import Report
 from .picture import picture
 from .project import Symbol
 from .report.text import clean, table

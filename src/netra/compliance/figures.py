@@ -10,15 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from pkgutil import get_data, iter_modules
+from typing import TYPE_CHECKING
 
-from .check import Report
-from .config import DEFAULT_WEIGHTS, Config
+from .config import DEFAULT_WEIGHTS
 from .housekeeping import HOUSEKEEPING
-from .project import Project
-from .receivers import receivers
 from .rule import Finding, Rule
 from .score import is_unit, losses
+
+if TYPE_CHECKING:
+    from .outcome import Report
+    from .project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,20 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Coverage and exposures of a report: they do not follow from its findings, and need every fact."""
+    """What does not follow from a report's findings: coverage and exposures, which need every fact, and the hash of the
+    rules, which needs their source."""
 
     coverage: Coverage
     exposures: dict[str, int]
+    rule_hash: str
 
 
 def coverage(report: Report) -> Coverage:
     """The coverage of a check."""
     if report.figures is not None:
         return report.figures.coverage
+    from .receivers import receivers
+
     partly = skipped = 0
     for file in report.project.files:
         facts = file.facts
@@ -124,15 +129,20 @@ def compliances(report: Report) -> list[Compliance]:
     return found
 
 
-def rule_hash(rules: Iterable[Rule], config: Config) -> str:
+def rule_hash(report: Report) -> str:
     """Scores compare only where this is equal: which rules, their source, severities and weights. 8 digits."""
+    if report.figures is not None:
+        return report.figures.rule_hash
+    from pkgutil import get_data, iter_modules
+
+    from . import rules as package
+
+    config = report.config
     digest = blake2b(digest_size=4)
-    for rule in rules:
+    for rule in report.rules:
         severity = config.severity.get(rule.id, config.severity.get(rule.name, rule.severity))
         digest.update(f"{rule.id} {severity}\n".encode())
     digest.update(repr(sorted({**DEFAULT_WEIGHTS, **config.weights}.items())).encode())
-    from . import rules as package
-
     for name in sorted(each.name for each in iter_modules(package.__path__)):
         digest.update(get_data(package.__name__, f"{name}.py") or b"")
     return digest.hexdigest()

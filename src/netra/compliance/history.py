@@ -11,11 +11,13 @@ import subprocess
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import ConfigError
 from .git import command
-from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
 
 KEPT = 1000
 """Lines that are read, the last ones."""
@@ -32,7 +34,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "scopes": {each.scope: each.score for each in report.score.scopes if each.score is not None},
         "debt": report.score.debt,
         "findings": dict(sorted(counts.items())),
-        "files": len(report.project.files),
+        "files": len(report.tree.python),
         "rules": outcome.rule_hash,
     }
 

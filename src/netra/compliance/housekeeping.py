@@ -6,20 +6,18 @@ entry without a purpose, and mending must never cost anything.
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .facts import Suppression
-from .project import Project
 from .rule import Edit, Finding, Fix, Place, Rule, Severity, table
 
 if TYPE_CHECKING:
     from .baseline import BaselineEntry
+    from .facts import Suppression
+    from .project import Project
 
 STALE: Final = "SSOT902"
 UNUSED: Final = "SSOT903"
@@ -98,6 +96,9 @@ def split(text: str) -> list[str]:
 @lru_cache(maxsize=256)
 def _comments(text: str) -> frozenset[int]:
     """The lines of a text that have a comment; kept, since a watcher asks at each change."""
+    import io
+    import tokenize
+
     found: set[int] = set()
     try:
         for token in tokenize.generate_tokens(io.StringIO(text, newline="").readline):

@@ -8,19 +8,57 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from .baseline import Comparison
-from .check import Report
-from .config import ConfigError
-from .figures import Compliance, Coverage, compliances, coverage, rule_hash
-from .rule import Finding, Severity
+from .config import Config, ConfigError
+from .figures import Compliance, Coverage, Figures, compliances, coverage, rule_hash
+from .rule import Finding, Rule, Severity
+from .score import Score
+from .walk import Tree
+
+if TYPE_CHECKING:
+    from .baseline import Comparison
+    from .project import Project
 
 FAIL_ON: Final = ("error", "warning", "info", "new", "stale", "never")
 CLEAN, PAST_THE_GATE, USAGE, INTERNAL = 0, 1, 2, 3
 """Exit codes."""
 _ORDER: Final = tuple(Severity)
 """The worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """A finding that is not reported, because a comment or the configuration allows it: for the reason given there, or
+    under the key that says so."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found.
+
+    Args:
+        findings: reported ones, by path and line.
+        waived: what comments and the configuration allow.
+        seconds: by phase.
+        figures: what is printed beside the score, when it is known already.
+    """
+
+    root: Path
+    config: Config
+    tree: Tree
+    project: Project
+    findings: tuple[Finding, ...]
+    waived: tuple[Waived, ...]
+    rules: tuple[Rule, ...]
+    score: Score
+    unreadable: tuple[tuple[str, str], ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +108,7 @@ class Outcome:
     @cached_property
     def rule_hash(self) -> str:
         """Of the rules that were applied."""
-        return rule_hash(self.report.rules, self.report.config)
+        return rule_hash(self.report)
 
     @cached_property
     def new(self) -> frozenset[tuple[str, str, int]]:

@@ -1,35 +1,52 @@
 """The last reports on a tree: when neither it nor the rules nor the configuration changed, nothing is judged again.
 
 A report is kept under a hash of everything it depends on: every path and the content behind it, the configuration, and
-the source of this package. Its project is joined only if somebody asks it something.
+the source of this package. It brings along what is said of its rules, and its project is joined only if somebody asks
+it something: a check of a tree that did not change loads neither the rules nor what they work with.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache as once
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 from zlib import crc32
 
 import msgspec
 
-from .cache import ReadTree
-from .check import Report, Waived, placed
 from .config import Config
 from .declared import declared
-from .figures import Coverage, Figures, coverage, exposures
-from .project import Project
-from .rule import Finding, Rule
+from .figures import Coverage, Figures, coverage, exposures, rule_hash
+from .known import Looked
+from .outcome import Report, Waived
+from .rule import Exposure, Finding, Mended, Rule, Severity, table
 from .score import Score
+
+if TYPE_CHECKING:
+    from .cache import ReadTree
+    from .project import Project
 
 MOST_REPORTS: Final = 4
 """Kept in a cache directory: on the way between two branches, with two configurations."""
 _SUFFIX: Final = ".report"
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptRule:
+    id: str
+    name: str
+    severity: Severity
+    summary: str
+    fix: Mended
+    exposure: Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +56,72 @@ class _Kept:
     score: Score
     coverage: Coverage
     exposures: dict[str, int]
+    rules: tuple[_KeptRule, ...]
+    rule_hash: str
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(_Kept)
-
-
-def report_on(
-    read: ReadTree, config: Config, rules: Sequence[Rule], directory: Path | None, judged: Callable[[], Report]
-) -> Report:
-    """The report on a tree: the kept one, or the one that `judged` makes, which is kept.
+def recall(looked: Looked, config: Config, read: Callable[[], ReadTree]) -> Report | None:
+    """The report on a tree, if there was one.
 
     Args:
-        directory: where reports are kept; None for nowhere.
+        read: gets its facts, should somebody ask for more than the report says.
     """
-    name = _name(read, config, rules)
-    tree = read.tree
-    kept = None if directory is None else _recall(directory / f"{name}{_SUFFIX}")
-    if kept is not None:
-        project = cast(Project, _Later(lambda: placed(Project(read.files, tree.others, config.source_roots), config)))
-        return Report(
-            tree.root,
-            config,
-            tree,
-            project,
-            kept.findings,
-            kept.waived,
-            tuple(rules),
-            kept.score,
-            tree.unreadable,
-            {},
-            Figures(kept.coverage, kept.exposures),
+    name = _name(looked, config)
+    kept = None if name is None or looked.directory is None else _read(looked.directory / f"{name}{_SUFFIX}")
+    if kept is None:
+        return None
+
+    def join() -> Project:
+        from .check import placed
+        from .project import Project
+
+        return placed(Project(read().files, looked.tree.others, config.source_roots), config)
+
+    return Report(
+        looked.tree.root,
+        config,
+        looked.tree,
+        cast("Project", _Later(join)),
+        kept.findings,
+        kept.waived,
+        tuple(
+            Rule(each.id, each.name, each.severity, each.summary, partial(_find, each.id), each.fix, each.exposure)
+            for each in kept.rules
+        ),
+        kept.score,
+        looked.tree.unreadable,
+        {},
+        Figures(kept.coverage, kept.exposures, kept.rule_hash),
+    )
+
+
+def keep(looked: Looked, report: Report) -> Report:
+    """The report, with its figures; it is kept for the next time."""
+    figures = Figures(coverage(report), exposures(report), rule_hash(report))
+    name = _name(looked, report.config)
+    if name is not None and looked.directory is not None and looked.directory.is_dir():
+        rules = (
+            _KeptRule(each.id, each.name, each.severity, each.summary, each.fix, each.exposure) for each in report.rules
         )
-    report = judged()
-    figures = Figures(coverage(report), exposures(report))
-    if directory is not None and directory.is_dir():
-        _keep(
-            directory,
+        _write(
+            looked.directory,
             name,
-            _Kept(report.findings, report.waived, report.score, figures.coverage, figures.exposures),
+            _Kept(
+                report.findings,
+                report.waived,
+                report.score,
+                figures.coverage,
+                figures.exposures,
+                tuple(rules),
+                figures.rule_hash,
+            ),
         )
     return replace(report, figures=figures)
+
+
+def _find(rule: str, project: Project, config: Config) -> Iterable[Finding]:
+    """Of a rule that was kept: what it finds."""
+    return table()[rule].find(project, config)
 
 
 class _Later:
@@ -96,41 +139,46 @@ class _Later:
         return getattr(self._project, name)
 
 
-def _name(read: ReadTree, config: Config, rules: Sequence[Rule]) -> str:
+def _name(looked: Looked, config: Config) -> str | None:
+    """None where a file could not be read: of it nothing is known, and such a tree is judged anew."""
+    if not all(looked.keys):
+        return None
+    tree = looked.tree
     digest = blake2b(_source(), digest_size=12)
-    tree = read.tree
     digest.update(
-        repr(
-            (config, [rule.id for rule in rules], sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))
-        ).encode()
+        repr((sys.version_info, config, sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))).encode(
+            "utf-8", "surrogatepass"
+        )
     )
     digest.update("\0".join(tree.python).encode("utf-8", "surrogatepass"))
-    # Of a file that could not be read nothing is known; such a tree is judged anew.
-    digest.update(b"".join(read.keys) if all(read.keys) else uuid4().bytes)
+    digest.update(b"".join(looked.keys))
     return digest.hexdigest()
 
 
 @once
 def _source() -> bytes:
+    """The hash of this package's source."""
     digest = blake2b()
-    here = Path(__file__).parent
-    for path in sorted(here.rglob("*.py")):
-        with contextlib.suppress(OSError):
-            digest.update(path.read_bytes())
+    for directory, inner, names in os.walk(os.path.dirname(__file__)):  # noqa: PTH120 - in each start
+        inner.sort()
+        for name in sorted(names):
+            if name.endswith(".py"):
+                with contextlib.suppress(OSError), open(f"{directory}/{name}", "rb") as file:  # noqa: PTH123 - likewise
+                    digest.update(file.read())
     return digest.digest()
 
 
-def _recall(path: Path) -> _Kept | None:
+def _read(path: Path) -> _Kept | None:
     try:
         data = path.read_bytes()
         if crc32(memoryview(data)[4:]) == int.from_bytes(data[:4], "little"):
-            return _DECODER.decode(memoryview(data)[4:])
+            return msgspec.msgpack.decode(memoryview(data)[4:], type=_Kept)
     except (OSError, msgspec.MsgspecError):
         pass
     return None
 
 
-def _keep(directory: Path, name: str, kept: _Kept) -> None:
+def _write(directory: Path, name: str, kept: _Kept) -> None:
     with contextlib.suppress(OSError, UnicodeEncodeError):
         data = msgspec.msgpack.encode(kept)
         part = directory / f"{name}.{uuid4().hex[:8]}.part"

@@ -6,17 +6,16 @@ The table is made of what lies there, so adding a rule is adding a file.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .config import Config
-from .project import Project, Symbol
+if TYPE_CHECKING:
+    from .config import Config
+    from .project import Project, Symbol
 
 
 class Severity(StrEnum):
@@ -121,7 +120,9 @@ class Finding:
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-Find = Callable[[Project, Config], Iterable[Finding]]
+Find = Callable[["Project", "Config"], Iterable[Finding]]
+Mended = Literal["auto", "hint"]
+Exposure = Literal["classes", "functions", "imports", "reads", "calls", "modules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +144,16 @@ class Rule:
     severity: Severity
     summary: str
     find: Find = field(repr=False)
-    fix: Literal["auto", "hint"] = "hint"
-    exposure: Literal["classes", "functions", "imports", "reads", "calls", "modules"] = "modules"
+    fix: Mended = "hint"
+    exposure: Exposure = "modules"
 
 
 @cache
 def table() -> dict[str, Rule]:
     """Every rule by its id, in order."""
+    import importlib
+    import pkgutil
+
     from . import rules
 
     found: dict[str, Rule] = {}

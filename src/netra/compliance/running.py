@@ -12,17 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import baseline as baselines
-from .baseline import Baseline, Comparison
-from .check import Progress, Report, judge, selected
-from .config import Config, ConfigError, load
+from . import known, remember
+from .config import DEFAULT_BASELINE, Config, ConfigError, load
 from .figures import rule_hash
-from .history import append, read
 from .housekeeping import STALE, stale_entries
-from .outcome import Outcome, failures, importance, mark, parse_fail_on
+from .known import Progress
+from .outcome import Outcome, Report, failures, importance, mark, parse_fail_on
 from .rule import Finding
 from .walk import find, find_root
+
+if TYPE_CHECKING:
+    from .baseline import Baseline, Comparison
+    from .cache import ReadTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +107,32 @@ def check(request: Request, progress: Progress = lambda what, done, of: None) ->
 
 def look(place: Target, progress: Progress = lambda what, done, of: None) -> Report:
     """The report on a place, with as many processes and from the cache that its configuration names."""
-    from . import cache, remember
-
     config = place.config
-    directory = Path(config.cache_dir) if config.cache_dir else None
-    rules = selected(config)
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     tree = find(place.root, place.directories, exclude=config.exclude)
     seconds["find files"] = time.perf_counter() - started
     started = time.perf_counter()
     with unhurried_gc():
-        read = cache.look(tree, progress, jobs=config.jobs, cache=directory)
+        looked = known.look(tree, progress, cache=Path(config.cache_dir) if config.cache_dir else None)
+
+        def read() -> ReadTree:
+            from . import cache
+
+            return cache.read(looked, progress, jobs=config.jobs)
+
+        report = remember.recall(looked, config, read)
         seconds["read files"] = time.perf_counter() - started
-        report = remember.report_on(
-            read,
-            config,
-            rules,
-            None if directory is None else tree.root / directory,
-            lambda: judge(tree, read.files, config, rules, seconds=seconds, progress=progress),
-        )
+        if report is not None:
+            looked.save()
+        else:
+            from .check import judge, selected
+
+            rules = selected(config)
+            facts = read()
+            seconds["read files"] = time.perf_counter() - started
+            report = judge(tree, facts.files, config, rules, seconds=seconds, progress=progress)
+            report = remember.keep(looked, report)
     report.seconds.update(seconds)
     return report
 
@@ -140,7 +149,7 @@ def unhurried_gc() -> Iterator[None]:
             gc.enable()
 
 
-def judged(request: Request, place: Target, report: Report, known: Baseline | None = None) -> Outcome:
+def judged(request: Request, place: Target, report: Report, past: Baseline | None = None) -> Outcome:
     """What is shown of a report, and whether it passes."""
     config = place.config
     path = baseline_path(request, place)
@@ -148,17 +157,21 @@ def judged(request: Request, place: Target, report: Report, known: Baseline | No
     if request.since:
         from .since import baseline_at
 
-        known, path = baseline_at(request.since, report), None
-    elif path is not None and known is None:
-        known = baselines.read(path)
-    if known is not None:
-        comparison = baselines.compare(
+        past, path = baseline_at(request.since, report), None
+    elif path is not None and past is None:
+        from .baseline import read
+
+        past = read(path)
+    if past is not None:
+        from .baseline import compare
+
+        comparison = compare(
             report.findings,
-            known,
+            past,
             rules=(rule.id for rule in report.rules),
             is_checked=frozenset(report.tree.python),
             root=report.root,
-            rule_hash=rule_hash(report.rules, config),
+            rule_hash=rule_hash(report),
         )
         # What a commit had and is gone now is progress; only an entry of a file has to be taken out.
         if path is not None and comparison.stale and STALE in {rule.id for rule in report.rules}:
@@ -196,6 +209,8 @@ def remembered(request: Request, outcome: Outcome) -> Outcome:
     file = request.history or (_within(outcome.report.root, config.history, "history") if config.history else None)
     if file is None:
         return outcome
+    from .history import append, read
+
     append(file, outcome)
     return replace(outcome, history=read(file))
 
@@ -206,7 +221,7 @@ def baseline_path(request: Request, place: Target) -> Path | None:
         return request.baseline.absolute()
     if place.config.baseline:
         return _within(place.root, place.config.baseline, "baseline")
-    usual = place.root / baselines.DEFAULT
+    usual = place.root / DEFAULT_BASELINE
     return usual if usual.is_file() else None
 
 

@@ -11,10 +11,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .config import DEFAULT_WEIGHTS, SCOPES, Config
-from .project import File, Project
-from .rule import Finding
+
+if TYPE_CHECKING:
+    from .project import File, Project
+    from .rule import Finding
 
 
 @dataclass(frozen=True, slots=True)

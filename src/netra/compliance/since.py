@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from .baseline import Baseline, made_of
-from .check import Report, judge
+from .check import judge
 from .config import ConfigError
 from .extract import extract
 from .facts import FileFacts
 from .figures import rule_hash
 from .git import command
+from .outcome import Report
 
 SECONDS = 120
 
@@ -55,7 +56,7 @@ def baseline_at(ref: str, report: Report) -> Baseline:
             facts[path] = extract(_git(top, "cat-file", "blob", f"{commit}:{name}"))
     tree = replace(report.tree, python=tuple(sorted(facts)))
     then = judge(tree, ((path, facts[path]) for path in tree.python), report.config, report.rules)
-    return made_of(then.findings, then.score.value, rule_hash(report.rules, report.config))
+    return made_of(then.findings, then.score.value, rule_hash(report))
 
 
 def _directories(paths: Iterable[str]) -> set[str]:

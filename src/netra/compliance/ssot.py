@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .command import emit, guarded
-from .config import ConfigError
+from .config import DEFAULT_BASELINE, ConfigError
 
 if TYPE_CHECKING:
-    from .check import Report
+    from .outcome import Report
 
 app = typer.Typer(
     help="The baseline of `netra check`, and questions about a code base.",
@@ -37,8 +37,8 @@ def write(root: Root = None, file: File = None) -> int:
     request = Request((root,) if root else (), baseline=file)
     place = place_of(request)
     report = look(place)
-    path = baseline_path(request, place) or place.root / baselines.DEFAULT
-    made = baselines.made_of(report.findings, report.score.value, rule_hash(report.rules, place.config))
+    path = baseline_path(request, place) or place.root / DEFAULT_BASELINE
+    made = baselines.made_of(report.findings, report.score.value, rule_hash(report))
     baselines.write(path, made)
     count = sum(each.count for each in made.entries)
     known = "1 finding is" if count == 1 else f"{count} findings are"

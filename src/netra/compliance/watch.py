@@ -23,10 +23,10 @@ import typer
 from watchfiles import Change, DefaultFilter
 from watchfiles import watch as changes_of
 
-from .check import Report, judge, read_one, selected
+from .check import judge, read_one, selected
 from .command import colours, complain
 from .config import ConfigError
-from .outcome import Outcome
+from .outcome import Outcome, Report
 from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding

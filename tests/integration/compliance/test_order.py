@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netra.compliance import pool
-from netra.compliance.check import Report, judge, run, selected
+from netra.compliance.check import judge, run, selected
 from netra.compliance.config import Config
 from netra.compliance.extract import extract
 from netra.compliance.facts import FileFacts
+from netra.compliance.outcome import Report
 from netra.compliance.project import Project
 from netra.compliance.report import renderer
 from netra.compliance.rule import Finding, Place, Severity

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netra.compliance.check import Report, judge, selected
+from netra.compliance.check import judge, selected
 from netra.compliance.config import Config, parse
 from netra.compliance.extract import extract
 from netra.compliance.facts import FileFacts
+from netra.compliance.outcome import Report
 from netra.compliance.rule import table
 from netra.compliance.session import WatchSession
 from netra.compliance.walk import Tree

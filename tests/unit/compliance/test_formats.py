@@ -15,8 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from netra.compliance.baseline import compare, made_of
-from netra.compliance.check import Report, Waived
-from netra.compliance.outcome import Outcome
+from netra.compliance.outcome import Outcome, Report, Waived
 from netra.compliance.report import FORMATS, renderer
 from netra.compliance.report.text import as_text, block, clean
 from netra.compliance.rule import Edit, Finding, Fix, Place, Severity

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from netra.compliance.outcome import Outcome
+if TYPE_CHECKING:
+    from netra.compliance.outcome import Outcome
 
-Render = Callable[[Outcome], str]
+Render = Callable[["Outcome"], str]
 
 _HOMES = {
     "text": "text",

@@ -6,9 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
-from netra.compliance.check import Waived
 from netra.compliance.figures import gains
-from netra.compliance.outcome import Outcome
+from netra.compliance.outcome import Outcome, Waived
 from netra.compliance.rule import Finding, Place
 
 SCHEMA = 1

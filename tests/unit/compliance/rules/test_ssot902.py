@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from netra.compliance import baseline
-from netra.compliance.check import Report
 from netra.compliance.housekeeping import stale_entries
+from netra.compliance.outcome import Report
 from netra.compliance.rule import Finding
 from support.code_base import check
 
