@@ -12,8 +12,11 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 8
+VERSION: Final = 9
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
+
+ANY_NAME: Final = "*"
+"""In `FileFacts.given`: attributes whose names are only known when the program runs."""
 
 SKETCH_LINES: Final = 8
 SKETCH: Final = 24
@@ -240,4 +243,5 @@ class FileFacts(Struct, frozen=True):
     """A comment at its head says that a program wrote it."""
     given: list[str] = []
     """Attributes that are given to something other than `self`: `thing.name = …`, `setattr(thing, "name", …)`, and in a
-    file that makes classes with `type(name, bases, {…})` the keys of its dicts. Sorted."""
+    file that makes classes with `type(name, bases, {…})` the keys of its dicts; `ANY_NAME` for `setattr(thing, key, …)`
+    of any key. Sorted."""

@@ -330,13 +330,13 @@ class Project:
 
     def _absolute(self, importer: File, module: str) -> Symbol:
         parts = module.split(".")
+        if parts[0] in sys.stdlib_module_names and parts[0] not in ("test", "tests"):
+            return Symbol("external", name=module)
         # A script finds the modules beside it before all others.
         if not self._is_in_package(importer.directory):
             beside = self._relative(importer.directory, module, module)
             if beside.kind == "module" and beside.file is not None:
                 return beside
-        if parts[0] in sys.stdlib_module_names and parts[0] not in ("test", "tests"):
-            return Symbol("external", name=module)
         tail = "/" + "/".join(parts)
         named = self._named.get(module)
         if named is None:
@@ -731,13 +731,13 @@ def _nearest(importer: File, candidates: list[File]) -> File:
     return min(candidates, key=lambda file: (-shared(file), len(file.path), file.path))
 
 
-_TRANSPARENT_BASES = frozenset(
+TRANSPARENT_BASES = frozenset(
     {
         "builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol",
         "typing_extensions.Generic",
     }
 )  # fmt: skip
-_ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
+ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
 _DECORATORS = frozenset(
     {
         "dataclass", "dataclasses.dataclass", "final", "typing.final", "runtime_checkable", "typing.runtime_checkable",
@@ -765,14 +765,14 @@ def _is_known_keyword(keyword: str) -> bool:
 
 
 def _known_outside(name: str) -> bool:
-    if name in _TRANSPARENT_BASES or name in _ENUMS:
+    if name in TRANSPARENT_BASES or name in ENUMS:
         return True
     module, _, last = name.partition(".")
     return module == "builtins" and isinstance(getattr(builtins, last, None), type)
 
 
 def _outside_members(name: str) -> frozenset[str]:
-    if name in _ENUMS:
+    if name in ENUMS:
         return frozenset({"name", "value", "_name_", "_value_", "__members__", "_missing_", *dir(int), *dir(str)})
     module, _, last = name.partition(".")
     if module == "builtins" and isinstance(known := getattr(builtins, last, None), type):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .facts import MODULE, Function, Member, Read
-from .project import File, Project, Symbol
+from .facts import ANY_NAME, MODULE, Function, Member, Read
+from .importers import imports_by_name
+from .project import ENUMS, TRANSPARENT_BASES, File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
 MOST_CLASSES = 5_000
@@ -22,6 +23,8 @@ _MANAGERS = {
 _KEEPING = frozenset({"cache", "lru_cache", "staticmethod", "classmethod", "override", "final", "deprecated"})
 """Decorators that leave alone what a function returns."""
 _OF_TEST_CASES = frozenset({"addCleanup", "enterContext", "fail", "failureException", "skipTest", "subTest"})
+_MAKERS = ENUMS | {"builtins.type"}
+"""Above a class that gives another class when it is called."""
 _OF_CLASSES = frozenset({"cls", "mcs", "mcls", "metacls", "klass", "class_"})
 _ON_CLASSES = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 """Methods whose first parameter is the class, without a decorator that says so."""
@@ -54,7 +57,8 @@ class Receivers:
         self._given = project.table(given)
         self._children = project.table(_children)
         self._descendants: dict[tuple[str, int], list[Symbol]] = {}
-        for each in (self._has, self._methods, self._descendants):
+        self._made: dict[tuple[str, int], bool] = {}
+        for each in (self._has, self._methods, self._descendants, self._made):
             project.forgets(each)
         project.forgets(self._resolved)
 
@@ -85,10 +89,11 @@ class Receivers:
 
     def _is_given(self, receiver: Receiver, attribute: str) -> bool:
         """Whether the attribute may be set from outside: in the file of the class, or, for `self`, by anyone."""
-        if receiver.own:
-            return bool(self._given.get(attribute))
+        if receiver.own and self._given.get(attribute):
+            return True
         above = self._project.ancestry(receiver.symbol).classes
-        return any(each.file is not None and attribute in each.file.facts.given for each in above)
+        names = {ANY_NAME} if receiver.own else {ANY_NAME, attribute}
+        return any(not names.isdisjoint(each.home.facts.given) for each in above)
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """`Project.has`, remembered; None also for objects that are filled in ways that leave no trace."""
@@ -182,6 +187,32 @@ class Receivers:
             at = row.outer
         # A local name for self: clear when only one method is around.
         return Symbol("class", file, methods[0]) if len(methods) == 1 else None
+
+    def is_made(self, symbol: Symbol) -> bool:
+        """Whether there is a sign that objects of this very class are made, and not only of classes that inherit from
+        it: it is called, or says what it is made of."""
+        assert symbol.file is not None
+        key = (symbol.file.path, symbol.index)
+        if key not in self._made:
+            above = self._project.ancestry(symbol)
+            self._made[key] = (
+                not TRANSPARENT_BASES.issuperset(above.outside)
+                or any(each.shape.decorators for each in above.classes)
+                or any(_is_closed(self.methods(each).get("__init__")) for each in above.classes)
+                or self._is_called(symbol)
+            )
+        return self._made[key]
+
+    def _is_called(self, symbol: Symbol) -> bool:
+        name = symbol.shape.name
+        importers = self._project.table(imports_by_name).get(name)
+        for file in {symbol.home.path: symbol.home, **{file.path: file for file, _ in importers}}.values():
+            for call in file.facts.calls:
+                if call.name == name:
+                    found = self._project.lookup(file, name, call.function).symbol
+                    if found.file is symbol.file and found.index == symbol.index:
+                        return True
+        return False
 
     # How each kind of source is followed
 
@@ -315,7 +346,8 @@ class Receivers:
 
     def _makes_itself(self, symbol: Symbol) -> bool:
         """Whether calling a class gives an instance of it, for all one can see."""
-        if any("__new__" in self.methods(each) for each in self._project.ancestry(symbol).classes):
+        above = self._project.ancestry(symbol)
+        if any("__new__" in self.methods(each) for each in above.classes) or not _MAKERS.isdisjoint(above.outside):
             return False
         return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.shape.decorators)
 
@@ -351,6 +383,11 @@ def _is_of_instances(row: Function) -> bool:
     if "staticmethod" in plain or "classmethod" in plain or "abstractclassmethod" in plain:
         return False
     return not plain or row.parameters[0][0] == "self"
+
+
+def _is_closed(row: Function | None) -> bool:
+    """Whether a constructor names all it takes; one that passes on the rest is for classes that inherit."""
+    return row is not None and not any(kind == "**" for _, kind, _ in row.parameters)
 
 
 def _keeps(row: Function) -> bool:

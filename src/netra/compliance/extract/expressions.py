@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from netra.compliance.facts import MODULE, Call, Read
+from netra.compliance.facts import ANY_NAME, MODULE, Call, Read
 
 from .names import dotted, parameters_of
 from .scopes import NameScope, Scene, at, means_same, method_of, value_of
@@ -108,6 +108,8 @@ class Expressions:
         receiver: str = holder.id if is_short else dotted(holder)  # type: ignore[attr-defined]
         if node.attr == "__dict__" and (method := method_of(place.scope, receiver)) and method.into is not None:
             method.into.dynamic = True
+        elif receiver == "__path__" and place.scope.index == MODULE:
+            self._names[receiver] = None  # `__path__.extend(…)`, as good as an assignment
         if receiver and not place.attribute_errors and (is_short or receiver.count(".") == 1):
             place.scope.reads.append((receiver, node.attr, node.end_lineno or node.lineno, place.error_path))
         if not is_short and (visit := _EXPRESSIONS.get(type(holder))) is not None:
@@ -147,7 +149,7 @@ class Expressions:
         if name == "type":
             if len(node.args) == 3:
                 self._makes_classes = True
-        elif name == "globals":
+        elif name in ("globals", "exec"):
             if place.scope.index == MODULE:
                 self._dynamic = True
         elif name in _OWN_NAMES and place.into is not None:
@@ -159,11 +161,14 @@ class Expressions:
             return
         subject = node.args[0]
         if name == "setattr":
-            if isinstance(subject, ast.Name) and (method := method_of(place.scope, subject.id)) and method.into:
-                method.into.dynamic = True
+            own = isinstance(subject, ast.Name) and (method := method_of(place.scope, subject.id)) and method.into
+            if own:
+                own.dynamic = True
             attribute = node.args[1] if len(node.args) > 1 else None
             if isinstance(attribute, ast.Constant) and isinstance(attribute.value, str):
                 self._given.add(attribute.value)
+            elif attribute is not None and not own:
+                self._given.add(ANY_NAME)
             self._narrow(subject, place.scope)
         elif name in ("hasattr", "getattr") and len(node.args) > 1:
             attribute = node.args[1]

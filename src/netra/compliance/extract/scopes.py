@@ -47,7 +47,7 @@ class ClassScope:
     index: int
     members: dict[str, Member] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
-    """Attributes of instances that are also given values of unknown origin."""
+    """Attributes of instances that are also given values of another or unknown origin."""
     dynamic: bool = False
     writes: dict[tuple[str, str, str, str], None] = field(default_factory=dict)
 
@@ -60,8 +60,9 @@ class ClassScope:
             # What is annotated as more than one class stays that, whatever it begins with.
             self.members[member.name] = structs.replace(known, type=member.type)
         elif known.type and known.kind == "instance" and member.kind == "instance" and member.type != known.type:
-            # Two different origins: neither is the truth.
+            # Two different origins: neither is the truth, and no third one.
             self.members[member.name] = structs.replace(known, type="")
+            self.doubted.add(member.name)
 
 
 @dataclass(slots=True, eq=False)

@@ -52,6 +52,8 @@ def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
     """Whether a class is made to be inherited from, so that classes that are not seen may have what it reads."""
     if receiver.exact:
         return False
+    if receiver.own and not known.is_made(receiver.symbol):
+        return True
     row = receiver.symbol.class_
     if "mixin" in row.name.lower() or any(
         base.rpartition(".")[2] in ("ABC", "Protocol") or "mixin" in base.lower() for base in row.bases

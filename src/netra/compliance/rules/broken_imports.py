@@ -16,6 +16,7 @@ from functools import lru_cache
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
 from netra.compliance.graph import exactly
+from netra.compliance.naming import is_by_others
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -40,7 +41,7 @@ _PLACED = ("local", "local_settings", "settings_local", "localsettings", "secret
 """Names of modules that whoever installs the program may add."""
 
 _NAMED_BROKEN = re.compile(
-    r"(?:^|[_.])(?:invalid|broken|failing|missing|erroneous)_?imports?(?=$|[_.])"
+    r"(?:^|[_.])(?:invalid|broken|failing|missing|erroneous)_?(?:import|module|package)s?(?=$|[_.\d])"
     r"|(?:^|[_.])(?:no_such|non_?existent|non_?existing|not_existing|does_?nt_exist|does_not_exist)(?=$|[_.])",
     re.IGNORECASE,
 )
@@ -125,6 +126,8 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
     served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
     found: list[_Broken] = []
     heads: set[str] = set()
+    if is_by_others(file.path):
+        return found, heads  # who copies a distribution takes what is needed of it
     for row in file.facts.imports:
         module = project.module(file, row.module, row.level)
         if module.kind == "missing":

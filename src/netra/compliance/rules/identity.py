@@ -293,7 +293,8 @@ def _meaning(project: Project, file: File, symbol: Symbol) -> str | None:
     """Which class a binding means, for people; None when it is something else, or a refinement of what was there."""
     if symbol.kind == "class":
         row = symbol.class_
-        if row.name in row.bases or row.decorators:
+        before = {each.name for each in file.facts.assignments if each.kind == "alias" and each.value == row.name}
+        if not {row.name, *before}.isdisjoint(row.bases) or row.decorators:
             return None  # it takes the one before it as its base, or is registered under it
         return "the class defined here"
     if symbol.kind == "value":

@@ -42,6 +42,8 @@ def test_an_import_of_another_distribution_and_then_a_class(tmp_path: Path) -> N
 
 NOT_REBOUND = {
     "a class that takes the one before it as its base": "from app.core import Engine\nclass Engine(Engine): ...\n",
+    "a class that takes the one before it by another name": "from app.core import Engine\nPlain = Engine\n\n\n"
+    "class Engine(Plain): ...\n",
     "a fallback": "try:\n    from x import Engine\nexcept ImportError:\n    class Engine: ...\n",
     "a definition by platform": "import sys\nfrom app.core import Engine\nif sys.platform == 'win32':\n"
     "    class Engine: ...\n",

@@ -84,6 +84,21 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
         pytest.param(
             {"app/six.py": "__path__ = []\n", "app/main.py": "import app.six.moves\n"}, id="parts made at run time"
         ),
+        pytest.param(
+            {
+                "app/plugins/__init__.py": "from plugs import places\n\n__path__.extend(places(__name__))\n",
+                "app/main.py": "import app.plugins.more\n",
+            },
+            id="parts found in further places",
+        ),
+        pytest.param(
+            {"plugs/types.py": "class Date:\n    pass\n", "plugs/web.py": "from types import SimpleNamespace\n"},
+            id="the standard library's, of the name of a plug-in beside it",
+        ),
+        pytest.param(
+            {"app/_vendor/rich/__init__.py": "", "app/_vendor/rich/tree.py": "from app._vendor.rich.table import T\n"},
+            id="left out of a copy of another distribution",
+        ),
         pytest.param({"app/old.py": "print 'x'\n", "app/main.py": "from app.old import x\n"}, id="does not parse"),
         pytest.param(
             {"app/x.py": "for name in 'ab':\n    pass\n", "app/main.py": "from app.x import name\n"}, id="bound by for"

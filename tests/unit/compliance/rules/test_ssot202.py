@@ -50,6 +50,7 @@ def test_a_name_that_a_star_would_bring_but_all_leaves_out_is_missing(tmp_path: 
     [
         pytest.param("def __getattr__(name):\n    return name\n", "x", id="a module with __getattr__"),
         pytest.param("globals().update(x=1)\n", "x", id="written into globals()"),
+        pytest.param("exec('x = 1')\n", "x", id="made by exec"),
         pytest.param("from yaml import *\n", "x", id="perhaps brought by a star"),
         pytest.param("for x in 'ab':\n    pass\n", "x", id="bound by for"),
         pytest.param("with open('f') as x:\n    pass\n", "x", id="bound by with"),
@@ -92,6 +93,7 @@ def test_is_not_missing(tmp_path: Path, module: str, name: str) -> None:
         pytest.param(
             "app/test_jobs/invalid_import.py", "from app.core.clock import Watch\n", id="a module that says so"
         ),
+        pytest.param("tests/roots/mocks.py", "import app.missing_module4\n", id="a module of a test that says so"),
         pytest.param("app/jobs/odd.py", "from app.core.clock import no_such_attribute\n", id="a name that says so"),
         pytest.param(
             "tests/test_clock.py",

@@ -62,6 +62,11 @@ def test_what_no_class_has_is_reported_with_what_was_meant(tmp_path: Path, text:
         pytest.param("class Thing:\n    class x:\n        pass\n", id="a nested class"),
         pytest.param("class Thing:\n    for x in range(3):\n        pass\n", id="bound in the class body"),
         pytest.param("class Thing:\n    pass\n\n\nThing.x = property(str)\n", id="put on the class"),
+        pytest.param(
+            "class Thing:\n    y = 1\n\n\ndef fill(thing, more):\n    for key in more:\n"
+            "        setattr(thing, key, more[key])\n",
+            id="given names that only running tells",
+        ),
         pytest.param("class Thing:\n    pass\n\n\nclass Special(Thing):\n    x = 1\n", id="a subclass has it"),
         pytest.param("from other import Base\n\n\nclass Thing(Base):\n    pass\n", id="an unseen base"),
         pytest.param("class Thing(make()):\n    pass\n", id="a base that is made"),
@@ -239,3 +244,60 @@ def test_moving_lines_keeps_the_fingerprint_and_another_attribute_changes_it(tmp
     first = fingerprint("a", text.format("nam"))
     assert fingerprint("b", "import os\n\nother = os\n" + text.format("nam")) == first
     assert fingerprint("c", text.format("size")) != first
+
+
+def test_an_attribute_of_three_origins_is_not_of_the_last(tmp_path: Path) -> None:
+    things = "".join(f"class {name}:\n    def __init__(self):\n        self.{name.lower()} = 1\n\n\n" for name in "ABC")
+    text = """
+        from app.things import A, B, C
+
+
+        class Holder:
+            def one(self):
+                self.thing = A()
+
+            def two(self):
+                self.thing = B()
+
+            def three(self):
+                self.thing = C()
+
+            def use(self):
+                return self.thing.a
+    """
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+def test_calling_an_enumeration_makes_another(tmp_path: Path) -> None:
+    things = "from enum import Enum\n\n\nclass Named(Enum):\n    def __str__(self):\n        return self.name\n"
+    text = "from app.things import Named\n\nColor = Named('Color', {'RED': 1})\n\n\ndef use():\n    return Color.RED\n"
+    assert ids(check(tmp_path, app(text, things), RULES)) == []
+
+
+PART = "class Part:\n    def load(self):\n        return self.settings.get('x')\n"
+
+
+def test_what_nothing_makes_may_be_mixed_into_what_has_more(tmp_path: Path) -> None:
+    text = "import app.things\n\nAll = type('All', tuple(vars(app.things).values()), {})\n"
+    assert ids(check(tmp_path, app(text, PART), RULES)) == []
+
+
+def test_inheriting_from_object_makes_nothing(tmp_path: Path) -> None:
+    assert ids(check(tmp_path, app("", PART.replace("Part:", "Part(object):")), RULES)) == []
+
+
+def test_a_constructor_that_passes_arguments_on_makes_no_object_by_itself(tmp_path: Path) -> None:
+    part = PART + "\n    def __init__(self, **options):\n        super().__init__(**options)\n"
+    assert ids(check(tmp_path, app("", part), RULES)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("from app.things import Part\n\npart = Part()\n", id="called"),
+        pytest.param("from app.things import Part\n\n\nclass Other(Part):\n    pass\n", id="only inherited from"),
+    ],
+)
+def test_self_is_known_where_objects_of_the_class_are_made(tmp_path: Path, text: str) -> None:
+    expected = ["SSOT301"] if "Part()" in text else []
+    assert ids(check(tmp_path, app(text, PART), RULES)) == expected
