@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # its conf
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         if _needs_check(root):
-            _check(root)
+            _check(root, self.metadata.version)
         if _needs_build(root):
             _build(root)
         if _mode() == "0":
@@ -103,13 +104,13 @@ def _source_digest(root: Path) -> str:
 
 def _needs_check(root: Path) -> bool:
     try:
-        known = json.loads(_verdict(root).read_text("utf-8")).get("source")
-    except (OSError, ValueError):
+        known = json.loads(_verdict(root).read_text("utf-8"))["source"]
+    except (OSError, ValueError, KeyError):
         known = None
     return bool(known != _source_digest(root))
 
 
-def _check(root: Path) -> None:
+def _check(root: Path, version: str) -> None:
     """Keep what the checker says of this source. It is no gate: without it, the dashboard says that it was not run."""
     command = [sys.executable, "-m", "netra.compliance", "check", str(root), "--format", "json", "--fail-on", "never"]
     paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]  # the build's own packages come by it
@@ -118,12 +119,31 @@ def _check(root: Path) -> None:
         done = subprocess.run(
             [*command, "--no-cache"], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=True
         )
-        verdict = {**json.loads(done.stdout), "source": _source_digest(root), "root": ""}
+        made_at = datetime.fromtimestamp(float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()), UTC)
+        verdict = {
+            **json.loads(done.stdout),
+            "root": "",
+            "source": _source_digest(root),
+            "version": version,
+            "commit": _commit(root),
+            "made_at": made_at.isoformat(timespec="seconds"),
+        }
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"netra: the source was not checked: {type(error).__name__}", flush=True)
         _verdict(root).unlink(missing_ok=True)
         return
     _verdict(root).write_text(json.dumps(verdict), "utf-8")
+
+
+def _commit(root: Path) -> str | None:
+    """The commit that a checkout is at, with `-dirty` when something was changed since; None outside of one."""
+    if not (root / ".git").exists():  # git would look for one above
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _machine_node() -> tuple[list[str], list[str]] | None:

@@ -82,6 +82,7 @@ from netra.sessions.tracker import UserSessionTracker
 from netra.storage import Database
 from netra.storage.alerts import Alerts
 from netra.storage.audit import AuditLog
+from netra.storage.checked_versions import CheckedVersions
 from netra.storage.figures import DailyFigures
 from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
@@ -169,6 +170,7 @@ class Netra:
         self.desk = OperationsDesk(self.history, self.tracker, self.health, lambda: self.alerts, self.clock)
         self.operations = OperationsCommands(self.hub, self.desk)
         self.operations.register(self.router)
+        self.checked_versions = CheckedVersions(self.database, self.clock)
         self._sample_lock = threading.Lock()
         self._running: AsyncExitStack | None = None
         self._drain_until: float | None = None
@@ -203,6 +205,7 @@ class Netra:
                 self.lag,
                 self.history,
                 self.operations,
+                self.checked_versions,
             ):
                 await part.start()
                 if hasattr(part, "stop"):
@@ -339,8 +342,9 @@ class Netra:
         app.include_router(operations_admin_routes(doors.administrator, self.desk, self.history))
         silences = Silences(self.database, self.clock, self.audit)
         app.include_router(alerts_admin_routes(doors.administrator, lambda: self.alerts, silences, self.audit))
-        app.include_router(compliance_admin_routes(doors.administrator))
-        app.include_router(report_routes(doors.administrator, DailyFigures(self.database), self.clock))
+        app.include_router(compliance_admin_routes(doors.administrator, self.checked_versions))
+        figures = DailyFigures(self.database)
+        app.include_router(report_routes(doors.administrator, figures, self.checked_versions, self.clock))
         app.include_router(docs_routes())
         endpoint = SocketEndpoint(self.hub, self.router, self.identity, self.settings, self.clock, self.database)
         app.router.routes.append(WebSocketRoute("/ws", endpoint))

@@ -31,7 +31,12 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
     checks: Annotated[
-        Path | None, typer.Option("--checks", metavar="FILE", help="History of `netra check`, for its score.")
+        Path | None,
+        typer.Option(
+            "--checks",
+            metavar="FILE",
+            help="Take its score from a history of `netra check`.",
+        ),
     ] = None,
     send: Annotated[bool, typer.Option("--send", help="Send it through the alert channels.")] = False,
     *,
@@ -48,7 +53,7 @@ def command(
         raise InvalidInput(f"There are no records of {last}.", hint=f"Name a day of {EARLIEST} or later.")
     if send and not settings.alert_urls:
         raise ConfigurationError("There is no channel to send it through.", hint="Set alert_urls; see: netra alerts")
-    report = _read(settings, last, _scores(checks, last))
+    report = _read(settings, last, None if checks is None else _scores(checks, last))
     if page is not None:
         try:
             page.write_text(as_page(report), encoding="utf-8")
@@ -63,22 +68,23 @@ def command(
         raise typer.Exit(1)
 
 
-def _scores(checks: Path | None, last: date) -> tuple[float | None, float | None]:
+def _scores(checks: Path, last: date) -> tuple[float | None, float | None]:
     from netra.compliance.history import weekly_scores
     from netra.errors import InvalidInput
 
-    if checks is None:
-        return None, None
     if not checks.is_file():
         raise InvalidInput(f"There is no file {checks}.", hint=f"Write one: netra check --history {checks}")
     return weekly_scores(checks, last)
 
 
-def _read(settings: Settings, last: date, compliance: tuple[float | None, float | None]) -> WeeklyReport:
+def _read(settings: Settings, last: date, scores: tuple[float | None, float | None] | None) -> WeeklyReport:
+    from netra.clock import SystemClock
     from netra.monitoring.report import DAYS, weekly
+    from netra.storage.checked_versions import CheckedVersions
     from netra.storage.figures import DailyFigures
 
     async def read(database: RequestScopedSessionFactory) -> WeeklyReport:
+        compliance = scores or await CheckedVersions(database, SystemClock()).weekly_scores(last)
         stored = await DailyFigures(database).between(last - timedelta(days=2 * DAYS - 1), last)
         return weekly(stored, last, compliance)
 

@@ -361,3 +361,13 @@ audit = Table(
     Column("target", Text, nullable=False),
     Column("details", LargeBinary, nullable=False),  # JSON; no secrets
 )
+
+# Versions that ran, with what `netra check` said of each; a row whenever another one starts, the last ones are kept.
+checked_versions = Table(
+    "checked_versions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _time("since"),
+    Column("source", Text, nullable=False),  # a hash of the source
+    Column("body", LargeBinary, nullable=False),  # JSON: the report
+)

@@ -77,7 +77,8 @@ async def test_a_user_without_answers_is_told_once_and_once_more_when_it_is_over
         assert figures["event_latency_p50_ms"]["this_week"] > 0
         assert figures["session_success"]["this_week"] == 100
         assert figures["request_latency_p99_ms"]["week_before"] is None
-        assert figures["compliance_score"]["this_week"] is None
+        assert figures["compliance_score"]["this_week"] > 0  # of the version that runs
+        assert figures["compliance_score"]["week_before"] is None
         assert hook.received[-1]["title"].startswith("Netra, week from")
         assert "Event latency" in page.read_text()
 

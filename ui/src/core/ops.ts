@@ -185,24 +185,65 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-export interface ComplianceRule {
+export interface CheckedRule {
   readonly id: string;
   readonly name: string;
   readonly severity: "error" | "warning" | "info";
   readonly summary: string;
+  readonly result: "fail" | "waived" | "pass";
   readonly findings: number;
+  readonly waived: number;
   readonly exposure: number;
-  readonly compliance: number;
+  readonly of: string;
+}
+
+export interface CheckFinding {
+  readonly rule: string;
+  readonly path: string;
+  readonly line: number;
+  readonly message: string;
+  readonly reason: string | null;
+  readonly since: string | null;
+  readonly since_version: string | null;
+}
+
+export interface CheckedVersion {
+  readonly version: string;
+  readonly commit: string | null;
+  readonly since: string;
+  readonly score: number;
+  readonly rule_set: string;
+  readonly findings: number;
+  readonly waived: number;
+}
+
+export interface Check {
+  readonly version: string;
+  readonly commit: string | null;
+  readonly made_at: string;
+  readonly score: number;
+  readonly scopes: Readonly<Record<string, number | null>>;
+  readonly rules: ReadonlyArray<CheckedRule>;
+  readonly findings: ReadonlyArray<CheckFinding>;
+  readonly waived: ReadonlyArray<CheckFinding>;
+  readonly change: {
+    readonly version: string;
+    readonly commit: string | null;
+    readonly score: number;
+    readonly same_rules: boolean;
+    readonly came: ReadonlyArray<CheckFinding>;
+    readonly went: ReadonlyArray<CheckFinding>;
+    readonly waived: ReadonlyArray<CheckFinding>;
+  } | null;
+  /** The oldest first. */
+  readonly runs: ReadonlyArray<CheckedVersion>;
 }
 
 export interface Compliance {
-  readonly available: boolean;
-  readonly command: string;
   readonly version: string;
-  readonly score: number | null;
-  readonly scopes: Readonly<Record<string, number>>;
-  readonly rules: ReadonlyArray<ComplianceRule>;
-  readonly findings: ReadonlyArray<{ readonly rule: string; readonly severity: string; readonly path: string; readonly line: number; readonly message: string }>;
+  readonly command: string;
+  /** Null when the package was made without one. */
+  readonly check: Check | null;
 }
 
 const part = encodeURIComponent;

@@ -67,8 +67,21 @@ export interface Column<T> {
   readonly text?: boolean;
 }
 
+interface TableParts<T> {
+  readonly label: string;
+  readonly columns: ReadonlyArray<Column<T>>;
+  readonly rows: ReadonlyArray<T>;
+  readonly id: (row: T) => string;
+  readonly sort?: string | null;
+  readonly onSort?: (sort: string | null) => void;
+  /** The group that a row belongs to; each has a heading, in the order of their first rows. */
+  readonly group?: (row: T) => string;
+  /** What its heading says of a group. */
+  readonly summary?: (rows: ReadonlyArray<T>) => string;
+}
+
 /** A table whose head sorts: up, down, and as it came. Scrolls by itself, also with the keyboard. */
-export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { readonly label: string; readonly columns: ReadonlyArray<Column<T>>; readonly rows: ReadonlyArray<T>; readonly id: (row: T) => string; readonly sort?: string | null; readonly onSort?: (sort: string | null) => void }) {
+export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, summary }: TableParts<T>) {
   const name = sort?.replace(/^-/, "");
   const down = sort?.startsWith("-") ?? false;
   const by = columns.find((each) => each.name === name)?.by;
@@ -78,6 +91,7 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { reado
         return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
       })
     : rows;
+  const groups = [...new Set(group ? rows.map(group) : [""])];
   return (
     <div className="table-scroll ops-table" role="group" aria-label={label} tabIndex={0}>
       <table>
@@ -97,23 +111,47 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort }: { reado
             ))}
           </tr>
         </thead>
-        <tbody>
-          {sorted.map((row) => (
-            <tr key={id(row)}>
-              {columns.map((column) => (
-                <td key={column.name} className={cls(column)}>
-                  {column.cell(row)}
-                </td>
+        {groups.map((name) => {
+          const mine = group ? sorted.filter((row) => group(row) === name) : sorted;
+          return (
+            <tbody key={name}>
+              {group && (
+                <tr className="group">
+                  <th scope="rowgroup" colSpan={columns.length}>
+                    {name} <span className="quiet">{summary?.(mine)}</span>
+                  </th>
+                </tr>
+              )}
+              {mine.map((row) => (
+                <tr key={id(row)}>
+                  {columns.map((column) => (
+                    <td key={column.name} className={cls(column)}>
+                      {column.cell(row)}
+                    </td>
+                  ))}
+                </tr>
               ))}
-            </tr>
-          ))}
-        </tbody>
+            </tbody>
+          );
+        })}
       </table>
     </div>
   );
 }
 
 const cls = (column: { readonly align?: "right"; readonly wide?: boolean; readonly text?: boolean }): string | undefined => [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : "", column.text ? "text-cell" : ""].join(" ").trim() || undefined;
+
+/** Names and values, side by side as long as there is room. */
+export const Facts = ({ of }: { readonly of: ReadonlyArray<readonly [name: string, value: ReactNode]> }) => (
+  <dl className="ops-facts">
+    {of.map(([name, value]) => (
+      <div key={name}>
+        <dt>{name}</dt>
+        <dd className="figure">{value}</dd>
+      </div>
+    ))}
+  </dl>
+);
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "accent";
 export const Chip = ({ tone = "plain", children }: { readonly tone?: Tone; readonly children: ReactNode }) => <span className={`chip chip-${tone}`}>{children}</span>;

@@ -13,9 +13,8 @@ from netra.clock import Clock
 from netra.gateway.http.api import Require
 from netra.identity import Principal
 from netra.monitoring.report import DAYS, STYLE, as_page, weekly
+from netra.storage.checked_versions import CheckedVersions
 from netra.storage.figures import DailyFigures
-
-from .compliance import packaged_verdict
 
 EARLIEST = date(1970, 1, 15)
 CONTENT_SECURITY_POLICY = (
@@ -24,11 +23,12 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def report_routes(require_admin: Require, figures: DailyFigures, clock: Clock) -> APIRouter:
+def report_routes(require_admin: Require, figures: DailyFigures, versions: CheckedVersions, clock: Clock) -> APIRouter:
     """The route.
 
     Args:
         require_admin: the dependency that gives an administrator's Principal or refuses.
+        versions: what ran here, for the checker's score.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -38,7 +38,7 @@ def report_routes(require_admin: Require, figures: DailyFigures, clock: Clock) -
     ) -> Response:
         last = until or clock.now().date()
         stored = await figures.between(last - timedelta(days=2 * DAYS - 1), last)
-        page = as_page(weekly(stored, last, (packaged_verdict().score, None)))
+        page = as_page(weekly(stored, last, await versions.weekly_scores(last)))
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
         return Response(page, media_type="text/html", headers=headers)
 
