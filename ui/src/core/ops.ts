@@ -61,7 +61,12 @@ export interface Execution extends EndedExecution {
   readonly heartbeat_age_seconds: number | null;
   readonly progress_age_seconds: number | null;
   readonly error: string | null;
-  readonly steps: ReadonlyArray<{ readonly phase: string; readonly state: string; readonly at: string; readonly note: string | null }>;
+  readonly steps: ReadonlyArray<{
+    readonly phase: string;
+    readonly state: string;
+    readonly at: string;
+    readonly note: string | null;
+  }>;
 }
 
 /** An event of a run without any words of its user or agent. */
@@ -112,7 +117,11 @@ export interface Sessions {
     readonly errors: Readonly<Record<string, number>>;
     readonly pools: Readonly<Record<string, Pool>>;
   };
-  readonly users: { readonly users: number; readonly sessions: number; readonly active_users: Readonly<Record<string, number>> };
+  readonly users: {
+    readonly users: number;
+    readonly sessions: number;
+    readonly active_users: Readonly<Record<string, number>>;
+  };
 }
 
 export interface Incident {
@@ -256,7 +265,8 @@ const BASE = "/api/admin";
 export const ops = {
   overview: () => call<Operations>("GET", `${BASE}/overview`),
   history: (minutes: number) => call<ServerHistory>("GET", `${BASE}/history${query({ minutes })}`),
-  executions: (filter: { state?: string; agent?: string; user?: string; cursor?: string | null }) => call<Executions>("GET", `${BASE}/executions${query({ ...filter, limit: 50 })}`),
+  executions: (filter: { state?: string; agent?: string; user?: string; cursor?: string | null }) =>
+    call<Executions>("GET", `${BASE}/executions${query({ ...filter, limit: 50 })}`),
   execution: (run: string) => call<Execution>("GET", `${BASE}/executions/${part(run)}`),
   runEvents: (run: string) => call<{ items: ReadonlyArray<RunEvent> }>("GET", `${BASE}/executions/${part(run)}/events`),
   stopExecution: (run: string) => call<void>("POST", `${BASE}/executions/${part(run)}/cancel`),
@@ -265,14 +275,23 @@ export const ops = {
   endDatabaseSession: (session: string) => call<void>("POST", `${BASE}/sessions/database/${part(session)}/end`),
   alerts: () => call<Alerts>("GET", `${BASE}/alerts`),
   openAlerts: () => call<Alerts>("GET", `${BASE}/alerts?limit=1`),
-  acknowledge: (incident: string, note: string) => call<Incident>("POST", `${BASE}/alerts/${part(incident)}/acknowledge`, { note }),
+  acknowledge: (incident: string, note: string) =>
+    call<Incident>("POST", `${BASE}/alerts/${part(incident)}/acknowledge`, { note }),
   silences: () => call<{ items: ReadonlyArray<Silence> }>("GET", `${BASE}/silences`),
-  silence: (rule: string, key: string | null, minutes: number, note: string) => call<Silence>("POST", `${BASE}/silences`, { rule, key, minutes, note }),
+  silence: (rule: string, key: string | null, minutes: number, note: string) =>
+    call<Silence>("POST", `${BASE}/silences`, { rule, key, minutes, note }),
   endSilence: (silence: string) => call<void>("DELETE", `${BASE}/silences/${part(silence)}`),
-  users: (search: string, cursor: string | null) => call<Page<Account>>("GET", `${BASE}/users${query({ search, cursor })}`),
+  users: (search: string, cursor: string | null) =>
+    call<Page<Account>>("GET", `${BASE}/users${query({ search, cursor })}`),
   user: (user: string) => call<Account>("GET", `${BASE}/users/${part(user)}`),
-  createUser: (email: string, name: string, admin: boolean) => call<{ user: Account; password: string }>("POST", `${BASE}/users`, { email, admin, ...(name === "" ? {} : { name }) }),
-  changeUser: (user: string, change: { disabled?: boolean; admin?: boolean }) => call<Account>("PATCH", `${BASE}/users/${part(user)}`, change),
+  createUser: (email: string, name: string, admin: boolean) =>
+    call<{ user: Account; password: string }>("POST", `${BASE}/users`, {
+      email,
+      admin,
+      ...(name === "" ? {} : { name }),
+    }),
+  changeUser: (user: string, change: { disabled?: boolean; admin?: boolean }) =>
+    call<Account>("PATCH", `${BASE}/users/${part(user)}`, change),
   resetPassword: (user: string) => call<{ password: string }>("POST", `${BASE}/users/${part(user)}/password`),
   logins: (user: string) => call<{ items: ReadonlyArray<Login> }>("GET", `${BASE}/users/${part(user)}/logins`),
   endLogin: (login: string) => call<void>("DELETE", `${BASE}/logins/${part(login)}`),

@@ -46,7 +46,11 @@ function Now({ rule }: { readonly rule: AlertRule }) {
   if (values.length === 0) return <span className="quiet">–</span>;
   const worst = rule.falling ? Math.min(...values) : Math.max(...values);
   const words = shown(worst, rule.unit) + (values.length > 1 ? `, worst of ${values.length}` : "");
-  return (rule.falling ? worst <= rule.fires_at : worst >= rule.fires_at) ? <Chip tone={rule.severity === "critical" ? "bad" : "warn"}>{words}</Chip> : <>{words}</>;
+  return (rule.falling ? worst <= rule.fires_at : worst >= rule.fires_at) ? (
+    <Chip tone={rule.severity === "critical" ? "bad" : "warn"}>{words}</Chip>
+  ) : (
+    <>{words}</>
+  );
 }
 
 export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
@@ -62,9 +66,14 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
   const value = (incident: Incident, rules: ReadonlyArray<AlertRule>): string => {
     const rule = rules.find((each) => each.name === incident.rule);
     const current = rule?.values[incident.key];
-    return rule === undefined || current === undefined ? "" : `${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
+    return rule === undefined || current === undefined
+      ? ""
+      : `${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
   };
-  const silenced = (incident: Incident): Silence | undefined => silences.data?.items.find((each) => each.rule === incident.rule && (each.key === null || each.key === incident.key));
+  const silenced = (incident: Incident): Silence | undefined =>
+    silences.data?.items.find(
+      (each) => each.rule === incident.rule && (each.key === null || each.key === incident.key),
+    );
   return (
     <>
       <Panel title="Open alerts">
@@ -79,9 +88,11 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                   </div>
                   <p className="quiet">
                     {incident.rule}
-                    {incident.key !== "" && ` of ${incident.key}`} · since {new Date(incident.opened_at).toLocaleString()}, for {lasting(now - Date.parse(incident.opened_at))}
+                    {incident.key !== "" && ` of ${incident.key}`} · since{" "}
+                    {new Date(incident.opened_at).toLocaleString()}, for {lasting(now - Date.parse(incident.opened_at))}
                     {value(incident, data.rules) && ` · ${value(incident, data.rules)}`}
-                    {silenced(incident) && ` · silenced until ${new Date(silenced(incident)?.until ?? 0).toLocaleString()}`}
+                    {silenced(incident) &&
+                      ` · silenced until ${new Date(silenced(incident)?.until ?? 0).toLocaleString()}`}
                   </p>
                   {further(incident) !== "" && <p className="quiet">{further(incident)}</p>}
                   {incident.acknowledged_at !== null && (
@@ -93,7 +104,16 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                   <div className="incident-actions">
                     <Place rule={incident.rule} />
                     {incident.acknowledged_at === null && (
-                      <Asking label="Acknowledge" about={`${incident.rule} ${incident.key}`.trim()} danger={false} title="Acknowledge this alert?" words="Others see that somebody looks at it. It stays open until it is over." confirm="Acknowledge" run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))} onDone={done("Acknowledged.")}>
+                      <Asking
+                        label="Acknowledge"
+                        about={`${incident.rule} ${incident.key}`.trim()}
+                        danger={false}
+                        title="Acknowledge this alert?"
+                        words="Others see that somebody looks at it. It stays open until it is over."
+                        confirm="Acknowledge"
+                        run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))}
+                        onDone={done("Acknowledged.")}
+                      >
                         <Field label="Note" name="note" data-focus-first maxLength={500} autoComplete="off" />
                       </Asking>
                     )}
@@ -104,7 +124,14 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                       title="Silence this alert?"
                       words={`No messages about ${incident.rule}${incident.key === "" ? "" : ` of ${incident.key}`} are sent until then. It is shown here all the same.`}
                       confirm="Silence"
-                      run={(form) => ops.silence(incident.rule, incident.key === "" ? null : incident.key, Number(form.get("minutes")), String(form.get("note") ?? ""))}
+                      run={(form) =>
+                        ops.silence(
+                          incident.rule,
+                          incident.key === "" ? null : incident.key,
+                          Number(form.get("minutes")),
+                          String(form.get("note") ?? ""),
+                        )
+                      }
                       onDone={done("Silenced.")}
                     >
                       <div className="field">
@@ -135,10 +162,27 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               id={(row) => row.id}
               columns={[
                 { name: "Rule", cell: (row) => `${row.rule}${row.key === null ? "" : ` of ${row.key}`}` },
-                { name: "Until", cell: (row) => <span className="moment">{new Date(row.until).toLocaleString()}</span> },
+                {
+                  name: "Until",
+                  cell: (row) => <span className="moment">{new Date(row.until).toLocaleString()}</span>,
+                },
                 { name: "By", cell: (row) => row.made_by, wide: true },
                 { name: "Why", cell: (row) => row.note, text: true },
-                { name: "", cell: (row) => <Asking label="End" about={`the silence of ${row.rule}`} danger={false} title="End this silence?" words="Messages are sent again." confirm="End it" run={() => ops.endSilence(row.id)} onDone={done("The silence was ended.")} /> },
+                {
+                  name: "",
+                  cell: (row) => (
+                    <Asking
+                      label="End"
+                      about={`the silence of ${row.rule}`}
+                      danger={false}
+                      title="End this silence?"
+                      words="Messages are sent again."
+                      confirm="End it"
+                      run={() => ops.endSilence(row.id)}
+                      onDone={done("The silence was ended.")}
+                    />
+                  ),
+                },
               ]}
             />
           )}
@@ -154,8 +198,21 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               columns={[
                 { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
                 { name: "What", cell: (row) => row.summary, text: true },
-                { name: "Began", cell: (row) => <span className="moment">{new Date(row.opened_at).toLocaleString()}</span>, wide: true },
-                { name: "Lasted", align: "right", cell: (row) => (row.resolved_at === null ? <Chip tone="warn">open</Chip> : duration(Date.parse(row.resolved_at) - Date.parse(row.opened_at))) },
+                {
+                  name: "Began",
+                  cell: (row) => <span className="moment">{new Date(row.opened_at).toLocaleString()}</span>,
+                  wide: true,
+                },
+                {
+                  name: "Lasted",
+                  align: "right",
+                  cell: (row) =>
+                    row.resolved_at === null ? (
+                      <Chip tone="warn">open</Chip>
+                    ) : (
+                      duration(Date.parse(row.resolved_at) - Date.parse(row.opened_at))
+                    ),
+                },
                 { name: "Note", cell: (row) => [row.acknowledged_by, row.note].filter(Boolean).join(": "), wide: true },
               ]}
             />
@@ -173,7 +230,11 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                 { name: "Rule", cell: (row) => row.name },
                 { name: "Severity", cell: (row) => <StateChip state={row.severity} /> },
                 { name: "Now", align: "right", cell: (row) => <Now rule={row} /> },
-                { name: "Fires", align: "right", cell: (row) => `${row.falling ? "≤" : "≥"} ${shown(row.fires_at, row.unit)}` },
+                {
+                  name: "Fires",
+                  align: "right",
+                  cell: (row) => `${row.falling ? "≤" : "≥"} ${shown(row.fires_at, row.unit)}`,
+                },
                 { name: "Meaning", cell: (row) => row.meaning, wide: true },
               ]}
             />

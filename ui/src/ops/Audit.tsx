@@ -9,7 +9,10 @@ import { usePolled } from "./state.ts";
 export function AuditPanel() {
   const app = useApp();
   const polled = usePolled(() => ops.audit(null), "audit", null);
-  const [older, setOlder] = useState<{ readonly rows: ReadonlyArray<AuditEntry>; readonly cursor: string | null } | null>(null);
+  const [older, setOlder] = useState<{
+    readonly rows: ReadonlyArray<AuditEntry>;
+    readonly cursor: string | null;
+  } | null>(null);
   const [busy, setBusy] = useState(false);
   return (
     <Panel title="Audit log" words="What administrators changed, here and at the command line. It cannot be edited.">

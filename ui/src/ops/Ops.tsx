@@ -59,7 +59,10 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
           <a key={name} href={within(name)} aria-current={name === panel ? "page" : undefined} onClick={follow}>
             {words}
             {name === "alerts" && alerts.length > 0 && (
-              <span className="count" data-severity={alerts.some((each) => each.severity === "critical") ? "critical" : "warning"}>
+              <span
+                className="count"
+                data-severity={alerts.some((each) => each.severity === "critical") ? "critical" : "warning"}
+              >
                 {alerts.length}
                 <span className="visually-hidden"> open</span>
               </span>
@@ -92,17 +95,32 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
 
 /** In whole minutes once it is minutes: the words are read aloud when they change. */
 function staleWords({ picture, age, connected }: Live): string {
-  if (picture === null) return connected ? "The server has not said anything yet." : "The server cannot be reached. It is tried again.";
+  if (picture === null)
+    return connected ? "The server has not said anything yet." : "The server cannot be reached. It is tried again.";
   const old = age < 60_000 ? "" : ` ${Math.floor(age / 60_000)} min old.`;
   return `${connected ? "No news from the server." : "The connection to the server is lost. It is tried again."} What is shown may be old.${old && ` It is${old}`}`;
 }
 
-function Shown({ panel, id, live, isLive }: { readonly panel: string; readonly id: string | null; readonly live: Live; readonly isLive: boolean }) {
+function Shown({
+  panel,
+  id,
+  live,
+  isLive,
+}: {
+  readonly panel: string;
+  readonly id: string | null;
+  readonly live: Live;
+  readonly isLive: boolean;
+}) {
   switch (panel) {
     case "overview":
       return <Overview live={live} isLive={isLive} />;
     case "executions":
-      return id === null ? <ExecutionsPanel live={live} isLive={isLive} /> : <ExecutionPage key={id} id={id} live={live} />;
+      return id === null ? (
+        <ExecutionsPanel live={live} isLive={isLive} />
+      ) : (
+        <ExecutionPage key={id} id={id} live={live} />
+      );
     case "sessions":
       return <SessionsPanel isLive={isLive} />;
     case "alerts":
@@ -120,14 +138,28 @@ function Shown({ panel, id, live, isLive }: { readonly panel: string; readonly i
 
 function LiveSwitch({ live, isLive }: { readonly live: Live; readonly isLive: boolean }) {
   const [, change] = useQuery();
-  const words = !isLive ? "paused" : live.stale ? `stale, ${Math.round(live.age / 1000)} s` : live.picture === null ? "waiting" : live.age < 1500 ? "now" : `${Math.round(live.age / 1000)} s ago`;
+  const words = !isLive
+    ? "paused"
+    : live.stale
+      ? `stale, ${Math.round(live.age / 1000)} s`
+      : live.picture === null
+        ? "waiting"
+        : live.age < 1500
+          ? "now"
+          : `${Math.round(live.age / 1000)} s ago`;
   return (
     <label className="live-switch">
       <span className="figure" data-stale={live.stale}>
         {isLive && live.picture !== null && !live.stale ? `updated ${words}` : words}
       </span>
       <span>Live</span>
-      <input className="switch" type="checkbox" role="switch" checked={isLive} onChange={(event) => change({ live: event.target.checked ? null : "off" })} />
+      <input
+        className="switch"
+        type="checkbox"
+        role="switch"
+        checked={isLive}
+        onChange={(event) => change({ live: event.target.checked ? null : "off" })}
+      />
     </label>
   );
 }
@@ -139,7 +171,12 @@ function Range() {
     <div className="segments ops-range" role="radiogroup" aria-label="Time range">
       {RANGES.map(([each, words]) => (
         <label key={each} className="segment">
-          <input type="radio" name="range" checked={minutes === each} onChange={() => change({ range: each === 60 ? null : String(each) })} />
+          <input
+            type="radio"
+            name="range"
+            checked={minutes === each}
+            onChange={() => change({ range: each === 60 ? null : String(each) })}
+          />
           <span>{words}</span>
         </label>
       ))}

@@ -25,12 +25,17 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
   const open = usePolled(ops.databaseSessions, "database sessions", isLive ? 2000 : null);
   return (
     <>
-      <Panel title="Database" words="One session for each request, socket command and run that asks the database something.">
+      <Panel
+        title="Database"
+        words="One session for each request, socket command and run that asks the database something."
+      >
         <Loaded polled={figures}>
           {({ database }) => (
             <>
               <p className="health">
-                <Chip tone={database.health === "healthy" ? "good" : database.health === "degraded" ? "warn" : "bad"}>{database.health}</Chip>
+                <Chip tone={database.health === "healthy" ? "good" : database.health === "degraded" ? "warn" : "bad"}>
+                  {database.health}
+                </Chip>
                 {database.reasons.map((reason) => (
                   <span key={reason}>{reason}</span>
                 ))}
@@ -68,7 +73,10 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
           )}
         </Loaded>
       </Panel>
-      <Panel title="Open database sessions" words="Most last for milliseconds. One that holds a connection for long is worth a look.">
+      <Panel
+        title="Open database sessions"
+        words="Most last for milliseconds. One that holds a connection for long is worth a look."
+      >
         <Loaded polled={open} empty={(data) => (data.items.length === 0 ? "None is open at this moment." : null)}>
           {(data) => (
             <DataTable
@@ -79,16 +87,39 @@ export function SessionsPanel({ isLive }: { readonly isLive: boolean }) {
               onSort={(sort) => change({ sort })}
               columns={[
                 { name: "Owner", cell: (row) => <Owner id={row.run_id ?? row.request_id} /> },
-                { name: "User", cell: (row) => (row.user_id === "" ? <span className="quiet">the server</span> : <ShortId id={row.user_id} />), wide: true },
-                { name: "Age", align: "right", by: (row) => row.age_seconds, cell: (row) => duration(row.age_seconds * 1000) },
-                { name: "Held", align: "right", by: (row) => row.held_seconds ?? -1, cell: (row) => (row.held_seconds === null ? "–" : duration(row.held_seconds * 1000)) },
+                {
+                  name: "User",
+                  cell: (row) =>
+                    row.user_id === "" ? <span className="quiet">the server</span> : <ShortId id={row.user_id} />,
+                  wide: true,
+                },
+                {
+                  name: "Age",
+                  align: "right",
+                  by: (row) => row.age_seconds,
+                  cell: (row) => duration(row.age_seconds * 1000),
+                },
+                {
+                  name: "Held",
+                  align: "right",
+                  by: (row) => row.held_seconds ?? -1,
+                  cell: (row) => (row.held_seconds === null ? "–" : duration(row.held_seconds * 1000)),
+                },
                 { name: "Last statement", cell: (row) => row.last_statement_kind ?? "–", wide: true },
                 { name: "State", cell: (row) => (row.leaked ? <Chip tone="bad">leak</Chip> : humanise(row.state)) },
                 {
                   name: "",
                   cell: (row) =>
                     row.held_seconds === null ? null : (
-                      <Asking label="End" about={`the session of ${(row.run_id ?? row.request_id).slice(-6)}`} title="End this database session?" words="Its connection is taken back. Whoever works with it gets an error." confirm="End it" run={() => ops.endDatabaseSession(row.id)} onDone={() => app.toast({ text: "The database session was ended." })} />
+                      <Asking
+                        label="End"
+                        about={`the session of ${(row.run_id ?? row.request_id).slice(-6)}`}
+                        title="End this database session?"
+                        words="Its connection is taken back. Whoever works with it gets an error."
+                        confirm="End it"
+                        run={() => ops.endDatabaseSession(row.id)}
+                        onDone={() => app.toast({ text: "The database session was ended." })}
+                      />
                     ),
                 },
               ]}

@@ -23,7 +23,9 @@ interface Secret {
 function SecretDialog({ secret, onClose }: { readonly secret: Secret; readonly onClose: () => void }) {
   return (
     <Dialog title="New password" onClose={onClose}>
-      <p className="dialog-words">For {secret.email}. It is shown only now; hand it over on a safe way. They can change it in their settings.</p>
+      <p className="dialog-words">
+        For {secret.email}. It is shown only now; hand it over on a safe way. They can change it in their settings.
+      </p>
       <div className="secret">
         <code>{secret.password}</code>
         <CopyButton text={() => secret.password} />
@@ -44,7 +46,11 @@ export function UsersPanel() {
   const [text, setText] = useState(asked);
   const [creating, setCreating] = useState(false);
   const [secret, setSecret] = useState<Secret | null>(null);
-  const [older, setOlder] = useState<{ readonly key: string; readonly rows: ReadonlyArray<Account>; readonly cursor: string | null } | null>(null);
+  const [older, setOlder] = useState<{
+    readonly key: string;
+    readonly rows: ReadonlyArray<Account>;
+    readonly cursor: string | null;
+  } | null>(null);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     if (text === asked) return;
@@ -58,7 +64,14 @@ export function UsersPanel() {
       title="Users"
       actions={
         <>
-          <input className="input" type="search" aria-label="Search users" placeholder="Search" value={text} onChange={(event) => setText(event.target.value)} />
+          <input
+            className="input"
+            type="search"
+            aria-label="Search users"
+            placeholder="Search"
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
           <Button kind="primary" onClick={() => setCreating(true)}>
             <PlusIcon />
             New user
@@ -66,7 +79,12 @@ export function UsersPanel() {
         </>
       }
     >
-      <Loaded polled={polled} empty={(data) => (data.items.length === 0 ? (asked === "" ? "There are no users." : `Nobody found for “${asked}”.`) : null)}>
+      <Loaded
+        polled={polled}
+        empty={(data) =>
+          data.items.length === 0 ? (asked === "" ? "There are no users." : `Nobody found for “${asked}”.`) : null
+        }
+      >
         {(data) => {
           const cursor = further === null ? data.next_cursor : further.cursor;
           return (
@@ -88,8 +106,22 @@ export function UsersPanel() {
                     ),
                   },
                   { name: "Name", by: (row) => row.name, cell: (row) => row.name, wide: true },
-                  { name: "Role", cell: (row) => (row.disabled_at !== null ? <Chip tone="warn">disabled</Chip> : row.roles.includes("admin") ? <Chip tone="accent">administrator</Chip> : <Chip>user</Chip>) },
-                  { name: "Last seen", by: (row) => (row.last_seen_at === null ? 0 : Date.parse(row.last_seen_at)), cell: (row) => when(row.last_seen_at) },
+                  {
+                    name: "Role",
+                    cell: (row) =>
+                      row.disabled_at !== null ? (
+                        <Chip tone="warn">disabled</Chip>
+                      ) : row.roles.includes("admin") ? (
+                        <Chip tone="accent">administrator</Chip>
+                      ) : (
+                        <Chip>user</Chip>
+                      ),
+                  },
+                  {
+                    name: "Last seen",
+                    by: (row) => (row.last_seen_at === null ? 0 : Date.parse(row.last_seen_at)),
+                    cell: (row) => when(row.last_seen_at),
+                  },
                   { name: "Logins", align: "right", by: (row) => row.logins, cell: (row) => row.logins, wide: true },
                   { name: "Tokens", align: "right", by: (row) => row.tokens, cell: (row) => row.tokens, wide: true },
                 ]}
@@ -101,7 +133,11 @@ export function UsersPanel() {
                     setBusy(true);
                     try {
                       const next = await ops.users(asked, cursor);
-                      setOlder({ key: asked, rows: [...(further?.rows ?? []), ...next.items], cursor: next.next_cursor });
+                      setOlder({
+                        key: asked,
+                        rows: [...(further?.rows ?? []), ...next.items],
+                        cursor: next.next_cursor,
+                      });
                     } catch (error) {
                       app.failed(error);
                     }
@@ -137,7 +173,11 @@ function NewUser({ onClose, onMade }: { readonly onClose: () => void; readonly o
     setBusy(true);
     setProblem(null);
     try {
-      const made = await ops.createUser(String(data.get("email")), String(data.get("name") ?? "").trim(), data.get("admin") !== null);
+      const made = await ops.createUser(
+        String(data.get("email")),
+        String(data.get("name") ?? "").trim(),
+        data.get("admin") !== null,
+      );
       onMade({ email: made.user.email, password: made.password });
     } catch (error) {
       setProblem(error instanceof Problem ? error : new Problem(0, "unexpected", String(error)));
@@ -147,8 +187,22 @@ function NewUser({ onClose, onMade }: { readonly onClose: () => void; readonly o
   return (
     <Dialog title="New user" onClose={onClose}>
       <form className="form" onSubmit={(event) => void submit(event)}>
-        <Field label="E-mail address" name="email" type="email" required autoComplete="off" data-focus-first problem={problem?.field === "email" ? problem.message : null} />
-        <Field label="Name" name="name" autoComplete="off" maxLength={200} problem={problem?.field === "name" ? problem.message : null} />
+        <Field
+          label="E-mail address"
+          name="email"
+          type="email"
+          required
+          autoComplete="off"
+          data-focus-first
+          problem={problem?.field === "email" ? problem.message : null}
+        />
+        <Field
+          label="Name"
+          name="name"
+          autoComplete="off"
+          maxLength={200}
+          problem={problem?.field === "name" ? problem.message : null}
+        />
         <div className="field field-check">
           <label htmlFor="new-user-admin">Administrator</label>
           <input id="new-user-admin" name="admin" type="checkbox" />
@@ -202,20 +256,51 @@ export function UserPage({ id }: { readonly id: string }) {
                   title="Give this user a new password?"
                   words="A password is made and shown once. All their logins end."
                   confirm="Make one"
-                  run={async () => setSecret({ email: account.data?.email ?? "", password: (await ops.resetPassword(id)).password })}
+                  run={async () =>
+                    setSecret({ email: account.data?.email ?? "", password: (await ops.resetPassword(id)).password })
+                  }
                   onDone={done("The password was changed.")}
                 />
                 {!me && (
                   <>
                     {account.data.roles.includes("admin") ? (
-                      <Asking label="Make an ordinary user" title="Take the administrator's role away?" words="They keep their conversations and lose this dashboard." confirm="Take it away" run={() => ops.changeUser(id, { admin: false })} onDone={done("They are an ordinary user now.")} />
+                      <Asking
+                        label="Make an ordinary user"
+                        title="Take the administrator's role away?"
+                        words="They keep their conversations and lose this dashboard."
+                        confirm="Take it away"
+                        run={() => ops.changeUser(id, { admin: false })}
+                        onDone={done("They are an ordinary user now.")}
+                      />
                     ) : (
-                      <Asking label="Make an administrator" title="Make this user an administrator?" words="They see this dashboard and can do everything on it." confirm="Make them one" run={() => ops.changeUser(id, { admin: true })} onDone={done("They are an administrator now.")} />
+                      <Asking
+                        label="Make an administrator"
+                        title="Make this user an administrator?"
+                        words="They see this dashboard and can do everything on it."
+                        confirm="Make them one"
+                        run={() => ops.changeUser(id, { admin: true })}
+                        onDone={done("They are an administrator now.")}
+                      />
                     )}
                     {account.data.disabled_at === null ? (
-                      <Asking label="Disable" title="Disable this user?" words="Their logins, sockets and tokens end at once. Nothing of theirs is deleted." confirm="Disable" run={() => ops.changeUser(id, { disabled: true })} onDone={done("The user was disabled.")} />
+                      <Asking
+                        label="Disable"
+                        title="Disable this user?"
+                        words="Their logins, sockets and tokens end at once. Nothing of theirs is deleted."
+                        confirm="Disable"
+                        run={() => ops.changeUser(id, { disabled: true })}
+                        onDone={done("The user was disabled.")}
+                      />
                     ) : (
-                      <Asking label="Enable" danger={false} title="Enable this user?" words="They can sign in again." confirm="Enable" run={() => ops.changeUser(id, { disabled: false })} onDone={done("The user was enabled.")} />
+                      <Asking
+                        label="Enable"
+                        danger={false}
+                        title="Enable this user?"
+                        words="They can sign in again."
+                        confirm="Enable"
+                        run={() => ops.changeUser(id, { disabled: false })}
+                        onDone={done("The user was enabled.")}
+                      />
                     )}
                   </>
                 )}
@@ -229,7 +314,9 @@ export function UserPage({ id }: { readonly id: string }) {
             <dl className="ops-facts">
               <div>
                 <dt>State</dt>
-                <dd>{data.disabled_at === null ? <Chip tone="good">enabled</Chip> : <Chip tone="warn">disabled</Chip>}</dd>
+                <dd>
+                  {data.disabled_at === null ? <Chip tone="good">enabled</Chip> : <Chip tone="warn">disabled</Chip>}
+                </dd>
               </div>
               <div>
                 <dt>Role</dt>
@@ -266,8 +353,25 @@ export function UserPage({ id }: { readonly id: string }) {
                 { name: "Device", cell: (row) => <span title={row.user_agent}>{device(row.user_agent)}</span> },
                 { name: "Since", cell: (row) => new Date(row.created_at).toLocaleString(), wide: true },
                 { name: "Last seen", cell: (row) => when(row.last_seen_at) },
-                { name: "Connections", align: "right", cell: (row) => (row.connections === 0 ? "–" : plural(row.connections, "open")) },
-                { name: "", cell: (row) => <Asking label="End" about={`the login of ${device(row.user_agent)}`} title="End this login?" words="Its connections close at once, and it has to sign in again." confirm="End it" run={() => ops.endLogin(row.id)} onDone={done("The login was ended.")} /> },
+                {
+                  name: "Connections",
+                  align: "right",
+                  cell: (row) => (row.connections === 0 ? "–" : plural(row.connections, "open")),
+                },
+                {
+                  name: "",
+                  cell: (row) => (
+                    <Asking
+                      label="End"
+                      about={`the login of ${device(row.user_agent)}`}
+                      title="End this login?"
+                      words="Its connections close at once, and it has to sign in again."
+                      confirm="End it"
+                      run={() => ops.endLogin(row.id)}
+                      onDone={done("The login was ended.")}
+                    />
+                  ),
+                },
               ]}
             />
           )}
@@ -284,8 +388,24 @@ export function UserPage({ id }: { readonly id: string }) {
                 { name: "Name", cell: (row) => row.name },
                 { name: "Begins with", cell: (row) => <code>{row.prefix}</code>, wide: true },
                 { name: "Last used", cell: (row) => when(row.last_used_at) },
-                { name: "Expires", cell: (row) => (row.expires_at === null ? "never" : new Date(row.expires_at).toLocaleDateString()) },
-                { name: "", cell: (row) => <Asking label="Revoke" about={row.name} title={`Revoke ${row.name}?`} words="Programs that use it are refused from now on." confirm="Revoke" run={() => ops.revokeToken(row.id)} onDone={done("The token was revoked.")} /> },
+                {
+                  name: "Expires",
+                  cell: (row) => (row.expires_at === null ? "never" : new Date(row.expires_at).toLocaleDateString()),
+                },
+                {
+                  name: "",
+                  cell: (row) => (
+                    <Asking
+                      label="Revoke"
+                      about={row.name}
+                      title={`Revoke ${row.name}?`}
+                      words="Programs that use it are refused from now on."
+                      confirm="Revoke"
+                      run={() => ops.revokeToken(row.id)}
+                      onDone={done("The token was revoked.")}
+                    />
+                  ),
+                },
               ]}
             />
           )}

@@ -17,9 +17,17 @@ export default function Watch() {
     if (data === null) return;
     const critical = data.open.filter((each) => each.severity === "critical");
     // What was open when the page was opened is no news.
-    const fresh = known.current === null ? [] : critical.filter((each) => !known.current?.has(each.id) && each.acknowledged_at === null);
+    const fresh =
+      known.current === null
+        ? []
+        : critical.filter((each) => !known.current?.has(each.id) && each.acknowledged_at === null);
     known.current = new Set([...(known.current ?? []), ...critical.map((each) => each.id)]);
-    for (const each of fresh) app.toast({ text: `Critical: ${each.summary}`, ms: TOAST_MS, action: { label: "Look", run: () => router.go(opsPath("alerts")) } });
+    for (const each of fresh)
+      app.toast({
+        text: `Critical: ${each.summary}`,
+        ms: TOAST_MS,
+        action: { label: "Look", run: () => router.go(opsPath("alerts")) },
+      });
   }, [data, app]);
   return null;
 }

@@ -6,7 +6,19 @@ import { Button, Dialog } from "../components/controls.tsx";
 import { AlertIcon } from "../components/icons.tsx";
 import type { Polled } from "./state.ts";
 
-export function Panel({ title, words, back, actions, children }: { readonly title: string; readonly words?: ReactNode; readonly back?: ReactNode; readonly actions?: ReactNode; readonly children: ReactNode }) {
+export function Panel({
+  title,
+  words,
+  back,
+  actions,
+  children,
+}: {
+  readonly title: string;
+  readonly words?: ReactNode;
+  readonly back?: ReactNode;
+  readonly actions?: ReactNode;
+  readonly children: ReactNode;
+}) {
   const id = useId();
   return (
     <section className="panel" aria-labelledby={id}>
@@ -26,7 +38,15 @@ export function Panel({ title, words, back, actions, children }: { readonly titl
 }
 
 /** What a panel shows while it has nothing, could not ask, or has something. */
-export function Loaded<T>({ polled, empty, children }: { readonly polled: Polled<T>; readonly empty?: (data: T) => string | null; readonly children: (data: T) => ReactNode }) {
+export function Loaded<T>({
+  polled,
+  empty,
+  children,
+}: {
+  readonly polled: Polled<T>;
+  readonly empty?: (data: T) => string | null;
+  readonly children: (data: T) => ReactNode;
+}) {
   const { data, problem, loading, reload } = polled;
   const nothing = data === null ? null : (empty?.(data) ?? null);
   return (
@@ -98,14 +118,25 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, su
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column.name} scope="col" className={cls(column)} aria-sort={column.name === name ? (down ? "descending" : "ascending") : undefined}>
+              <th
+                key={column.name}
+                scope="col"
+                className={cls(column)}
+                aria-sort={column.name === name ? (down ? "descending" : "ascending") : undefined}
+              >
                 {column.by && onSort ? (
-                  <button type="button" className="sort" onClick={() => onSort(column.name !== name ? column.name : down ? null : `-${column.name}`)}>
+                  <button
+                    type="button"
+                    className="sort"
+                    onClick={() => onSort(column.name !== name ? column.name : down ? null : `-${column.name}`)}
+                  >
                     {column.name}
                     <span aria-hidden="true">{column.name === name ? (down ? "↓" : "↑") : ""}</span>
                   </button>
+                ) : column.name === "" ? (
+                  <span className="visually-hidden">Actions</span>
                 ) : (
-                  (column.name === "" ? <span className="visually-hidden">Actions</span> : column.name)
+                  column.name
                 )}
               </th>
             ))}
@@ -139,7 +170,14 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, su
   );
 }
 
-const cls = (column: { readonly align?: "right"; readonly wide?: boolean; readonly text?: boolean }): string | undefined => [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : "", column.text ? "text-cell" : ""].join(" ").trim() || undefined;
+const cls = (column: {
+  readonly align?: "right";
+  readonly wide?: boolean;
+  readonly text?: boolean;
+}): string | undefined =>
+  [column.align === "right" ? "align-right figure" : "", column.wide ? "wide-only" : "", column.text ? "text-cell" : ""]
+    .join(" ")
+    .trim() || undefined;
 
 /** Names and values, side by side as long as there is room. */
 export const Facts = ({ of }: { readonly of: ReadonlyArray<readonly [name: string, value: ReactNode]> }) => (
@@ -154,7 +192,9 @@ export const Facts = ({ of }: { readonly of: ReadonlyArray<readonly [name: strin
 );
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "accent";
-export const Chip = ({ tone = "plain", children }: { readonly tone?: Tone; readonly children: ReactNode }) => <span className={`chip chip-${tone}`}>{children}</span>;
+export const Chip = ({ tone = "plain", children }: { readonly tone?: Tone; readonly children: ReactNode }) => (
+  <span className={`chip chip-${tone}`}>{children}</span>
+);
 
 const TONES: Readonly<Record<string, Tone>> = {
   running: "accent",
@@ -177,7 +217,9 @@ const TONES: Readonly<Record<string, Tone>> = {
   error: "bad",
   info: "plain",
 };
-export const StateChip = ({ state }: { readonly state: string }) => <Chip tone={TONES[state] ?? "plain"}>{state.replaceAll("_", " ")}</Chip>;
+export const StateChip = ({ state }: { readonly state: string }) => (
+  <Chip tone={TONES[state] ?? "plain"}>{state.replaceAll("_", " ")}</Chip>
+);
 
 /** An id, short, whole when pointed at. */
 export const ShortId = ({ id }: { readonly id: string }) => (
@@ -187,7 +229,27 @@ export const ShortId = ({ id }: { readonly id: string }) => (
 );
 
 /** A button that asks first. `run` may fail; the dialog says so and stays. A focus that goes with the button stays in its table or item. */
-export function Asking({ label, about, title, words, confirm, danger = true, onDone, run, children }: { readonly label: string; /** What it acts on, where several of these stand below each other. */ readonly about?: string; readonly title: string; readonly words: ReactNode; readonly confirm: string; readonly danger?: boolean; readonly onDone?: () => void; readonly run: (form: FormData) => Promise<unknown>; readonly children?: ReactNode }) {
+export function Asking({
+  label,
+  about,
+  title,
+  words,
+  confirm,
+  danger = true,
+  onDone,
+  run,
+  children,
+}: {
+  readonly label: string;
+  /** What it acts on, where several of these stand below each other. */ readonly about?: string;
+  readonly title: string;
+  readonly words: ReactNode;
+  readonly confirm: string;
+  readonly danger?: boolean;
+  readonly onDone?: () => void;
+  readonly run: (form: FormData) => Promise<unknown>;
+  readonly children?: ReactNode;
+}) {
   const app = useApp();
   const [open, setOpen] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -208,7 +270,13 @@ export function Asking({ label, about, title, words, confirm, danger = true, onD
   };
   return (
     <>
-      <button ref={button} type="button" className="quiet-button" aria-label={about === undefined ? undefined : `${label} ${about}`} onClick={() => setOpen(true)}>
+      <button
+        ref={button}
+        type="button"
+        className="quiet-button"
+        aria-label={about === undefined ? undefined : `${label} ${about}`}
+        onClick={() => setOpen(true)}
+      >
         {label}
       </button>
       {open && (
@@ -243,7 +311,12 @@ export function Asking({ label, about, title, words, confirm, danger = true, onD
             )}
             <div className="form-actions">
               <Button onClick={close}>Keep</Button>
-              <Button type="submit" kind={danger ? "danger" : "primary"} busy={busy} data-focus-first={children === undefined || undefined}>
+              <Button
+                type="submit"
+                kind={danger ? "danger" : "primary"}
+                busy={busy}
+                data-focus-first={children === undefined || undefined}
+              >
                 {confirm}
               </Button>
             </div>

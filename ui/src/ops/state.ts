@@ -60,7 +60,11 @@ export interface Polled<T> {
 /** Ask now, when `key` changes, and every `everyMs` while the page is seen. What was known stays while it is asked again. */
 export function usePolled<T>(ask: () => Promise<T>, key: string, everyMs: number | null): Polled<T> {
   const app = useApp();
-  const [state, setState] = useState<{ data: T | null; problem: Problem | null; loading: boolean }>({ data: null, problem: null, loading: true });
+  const [state, setState] = useState<{ data: T | null; problem: Problem | null; loading: boolean }>({
+    data: null,
+    problem: null,
+    loading: true,
+  });
   const asking = useRef(ask);
   asking.current = ask;
   const number = useRef(0);
@@ -106,11 +110,19 @@ export function useOperations(on: boolean): Live {
   const [now, setNow] = useState(() => Date.now());
   const [since, setSince] = useState(now);
   useEffect(() => setSince(Date.now()), [on]);
-  useEffect(() => (on ? client.watchOperations((picture) => setLive({ picture, at: Date.now() })) : undefined), [client, on]);
+  useEffect(
+    () => (on ? client.watchOperations((picture) => setLive({ picture, at: Date.now() })) : undefined),
+    [client, on],
+  );
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), BEAT_MS);
     return () => clearInterval(timer);
   }, []);
   const age = Math.max(0, now - Math.max(live?.at ?? 0, since));
-  return { picture: live?.picture ?? null, age, connected, stale: on && (age > MISSED * BEAT_MS + 500 || (live !== null && !connected)) };
+  return {
+    picture: live?.picture ?? null,
+    age,
+    connected,
+    stale: on && (age > MISSED * BEAT_MS + 500 || (live !== null && !connected)),
+  };
 }
