@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from .config import ConfigError
 from .rule import Finding
@@ -21,8 +22,7 @@ from .rule import Finding
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineEntry:
+class BaselineEntry(Struct, frozen=True):
     """A line of the baseline.
 
     Args:
@@ -46,8 +46,7 @@ class BaselineEntry:
         return (self.path, self.rule, self.fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """A file of them. `score` and `rules` (their hash) are those of the check it was written from."""
 
     entries: tuple[BaselineEntry, ...] = ()
@@ -55,8 +54,7 @@ class Baseline:
     rules: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Findings against a baseline.
 
     Args:

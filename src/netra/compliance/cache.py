@@ -20,9 +20,8 @@ from . import pool
 from .facts import VERSION, FileFacts
 from .known import Looked, Progress, look
 from .pack import lazy
-from .source import make
+from .source import content_key, make
 from .store import Store
-from .text import content_key
 from .walk import Tree
 
 

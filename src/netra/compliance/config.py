@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .contracts import Depends, ForbiddenImports, Independent, Layers, read
 
@@ -22,8 +24,7 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message says which key and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
+class Canonical(Struct, frozen=True):
     """Where a concept lives: `name` at `path` (a dotted module); `aliases` are allowed further names."""
 
     name: str
@@ -31,8 +32,7 @@ class Canonical:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FactoryConfig:
+class FactoryConfig(Struct, frozen=True):
     """A class that is made by its factories only; `allowed` are modules (patterns) that may call it directly."""
 
     class_: str
@@ -40,16 +40,14 @@ class FactoryConfig:
     allowed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """A name that may be defined twice, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """Modules that exist when the program runs and not among its files, since an import hook serves them or an
     installation adds them: dotted names, with `*` for one component and `**` for any number but one; and why."""
 
@@ -57,8 +55,7 @@ class Served:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """See the module. Paths are relative to the root of the code base; patterns are those of a shell."""
 
     source_roots: tuple[str, ...] = ()
@@ -143,7 +140,7 @@ def parse(table: dict[str, Any]) -> Config:
     Raises:
         ConfigError: an unknown key, or a value of the wrong kind; says which, and what was perhaps meant.
     """
-    known = {each.name.replace("_", "-"): each.name for each in fields(Config)}
+    known = {each.replace("_", "-"): each for each in Config.__struct_fields__}
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = known.get(key)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+
+class Layers(Struct, frozen=True):
     """Modules, the highest first; each may import those below it. Names on one line are independent of each other
     (`a | b`) or may import each other (`a : b`). `exhaustive`: whatever lies in a container is in a layer."""
 
@@ -28,8 +28,7 @@ class Layers:
     exhaustive_ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ForbiddenImports:
+class ForbiddenImports(Struct, frozen=True):
     """`source` may not import `target`, directly or (unless `direct_only`) through others."""
 
     name: str
@@ -39,8 +38,7 @@ class ForbiddenImports:
     ignore: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Independent:
+class Independent(Struct, frozen=True):
     """None of these modules imports another of them."""
 
     name: str
@@ -48,8 +46,7 @@ class Independent:
     ignore: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Depends:
+class Depends(Struct, frozen=True):
     """Of the modules that are `declared`, `module` may import those `on` the list only; each file belongs to the
     declared module whose name is the longest above it."""
 
@@ -58,8 +55,7 @@ class Depends:
     declared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Contracts:
+class Contracts(Struct, frozen=True):
     """What was found, in the order of the files."""
 
     layers: tuple[Layers, ...] = ()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .config import DEFAULT_WEIGHTS
 from .housekeeping import HOUSEKEEPING
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from .project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """How much of the code base the findings speak for.
 
     Args:
@@ -48,8 +48,7 @@ class Coverage:
         return f"{files}, {self.partly} partly, {self.skipped} skipped; {self.checked} of {self.reads} reads checked"
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What does not follow from a report's findings: coverage and exposures, which need every fact, and the hash of the
     rules, which needs their source."""
 
@@ -83,8 +82,7 @@ def coverage(report: Report) -> Coverage:
     return Coverage(parsed, partly, skipped + len(report.unreadable), reads, checked)
 
 
-@dataclass(frozen=True, slots=True)
-class Compliance:
+class Compliance(Struct, frozen=True):
     """Of one rule.
 
     Args:
@@ -148,8 +146,7 @@ def rule_hash(report: Report) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(Struct, frozen=True):
     """What mending something would add to the score of its scope, in points before rounding."""
 
     points: float

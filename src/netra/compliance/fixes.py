@@ -19,9 +19,11 @@ import tokenize
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from . import baseline as baselines
 from .extract import extract

@@ -10,13 +10,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 from zlib import crc32
 
 import msgspec
+from msgspec import Struct
 
 from .walk import Tree
 
@@ -34,8 +34,7 @@ _THREADED: Final = 200
 """Files; fewer are hashed without threads."""
 
 
-@dataclass(slots=True)
-class Looked:
+class Looked(Struct):
     """A tree as it was when it was looked at.
 
     Args:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
 
 _PLAIN: Final = frozenset({bool, str, int, float, Path})
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """In the annotation of a parameter: it is given by name.
 
     Args:
@@ -33,8 +33,7 @@ class Option:
     min: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """In the annotation of a parameter: it takes every word that is not an option."""
 
     help: str

@@ -6,10 +6,11 @@ The formats in `netra.compliance.report` print an `Outcome`; the command's exit 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from .config import Config, ConfigError
 from .figures import Compliance, Coverage, Figures, compliances, coverage, rule_hash
@@ -28,8 +29,7 @@ _ORDER: Final = tuple(Severity)
 """The worst first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waived:
+class Waived(Struct, frozen=True):
     """A finding that is not reported, because a comment or the configuration allows it: for the reason given there, or
     under the key that says so."""
 
@@ -37,8 +37,7 @@ class Waived:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a check found.
 
     Args:
@@ -61,8 +60,7 @@ class Report:
     figures: Figures | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True, dict=True):
     """See the module.
 
     Args:
@@ -83,7 +81,7 @@ class Outcome:
     prefix: str = ""
     explain: bool = False
     statistics: bool = False
-    history: tuple[dict[str, object], ...] = field(default=(), repr=False)
+    history: tuple[dict[str, object], ...] = ()
 
     @property
     def code(self) -> int:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from functools import cache as once
 from functools import partial
 from hashlib import blake2b
@@ -21,6 +20,8 @@ from uuid import uuid4
 from zlib import crc32
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .config import Config
 from .declared import declared
@@ -39,8 +40,7 @@ MOST_REPORTS: Final = 4
 _SUFFIX: Final = ".report"
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptRule:
+class _KeptRule(Struct, frozen=True):
     id: str
     name: str
     severity: Severity
@@ -49,8 +49,7 @@ class _KeptRule:
     exposure: Exposure
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     findings: tuple[Finding, ...]
     waived: tuple[Waived, ...]
     score: Score

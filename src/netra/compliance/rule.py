@@ -7,11 +7,12 @@ The table is made of what lies there, so adding a rule is adding a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from .config import Config
@@ -26,8 +27,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A line of a file, and what is there."""
 
     path: str
@@ -40,8 +40,7 @@ class Place:
         return cls(symbol.home.path, symbol.class_.line, note)
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """A change of one file: lines `first` to `last`, from 1 and both included, become `text` (with line ends; empty
     removes them).
 
@@ -58,8 +57,7 @@ class Edit:
     within: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A way to mend a finding without a person.
 
     Args:
@@ -77,8 +75,7 @@ class Fix:
     apart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One truth too many. A family of twins is one finding, not one for each pair.
 
     Args:
@@ -125,8 +122,7 @@ Mended = Literal["auto", "hint"]
 Exposure = Literal["classes", "functions", "imports", "reads", "calls", "modules"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule of the catalogue.
 
     Args:
@@ -143,7 +139,7 @@ class Rule:
     name: str
     severity: Severity
     summary: str
-    find: Find = field(repr=False)
+    find: Find
     fix: Mended = "hint"
     exposure: Exposure = "modules"
 

@@ -10,9 +10,11 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import known, remember
 from .config import DEFAULT_BASELINE, Config, ConfigError, load
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from .cache import ReadTree
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What a user asked for. What is None is taken from the configuration.
 
     Args:
@@ -54,8 +55,7 @@ class Request:
     history: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where a request leads: the root, its configuration with the options applied, and the directories and files."""
 
     root: Path

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .config import DEFAULT_WEIGHTS, SCOPES, Config
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from .rule import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeScore:
+class ScopeScore(Struct, frozen=True):
     """Of one scope. `score` is None when it has no units.
 
     Args:
@@ -36,8 +36,7 @@ class ScopeScore:
     score: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """Of a code base: each scope's, and the one that counts."""
 
     scopes: tuple[ScopeScore, ...]

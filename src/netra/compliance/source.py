@@ -11,14 +11,19 @@ import stat
 from hashlib import sha256
 from typing import Final
 
-from .extract import MOST_BYTES, extract, too_large
 from .facts import FileFacts, Trouble
-from .text import content_key
 
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Larger files were not written by hand, and are not read."""
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _STEP: Final = 1024 * 1024
 _MOST_COUNTED: Final = 1024 * 1024 * 1024
 """Bytes; what comes behind is not looked at. A sparse file can claim to be longer than any disk."""
+
+
+def content_key(data: bytes) -> bytes:
+    """Names a content: equal for equal bytes only."""
+    return sha256(data, usedforsecurity=False).digest()[:16]
 
 
 def nothing(why: str) -> FileFacts:
@@ -36,6 +41,8 @@ def key_of(path: str) -> bytes:
 
 def make(path: str) -> tuple[bytes, FileFacts]:
     """The key of a file's content, empty when it cannot be read, and its facts."""
+    from .extract import extract, too_large  # who only wants a key does not need it
+
     try:
         key, data, lines = _read(path)
     except (OSError, ValueError, MemoryError) as error:

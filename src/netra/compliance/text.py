@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from itertools import accumulate
 from struct import pack, unpack
 from zlib import crc32
@@ -17,11 +17,6 @@ from .facts import SKETCH, SKETCH_LINES, Suppression
 
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _SUPPRESSION = re.compile(r"#\s*ssot:\s*allow\[([^\]]*)\]\s*(.*)$")
-
-
-def content_key(data: bytes) -> bytes:
-    """Names a content: equal for equal bytes only."""
-    return sha256(data, usedforsecurity=False).digest()[:16]
 
 
 _GENERATED = re.compile(

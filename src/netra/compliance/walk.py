@@ -11,9 +11,10 @@ import re
 import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from msgspec import Struct
 
 from .git import command
 
@@ -31,8 +32,7 @@ _COMPILED = (".pyx", ".pyi", ".so", ".pyd", ".pxd", ".c", ".cc", ".cpp", ".rs", 
 GIT_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The files of a code base, relative to its root, with `/` between the parts, sorted.
 
     Args:
@@ -96,24 +96,26 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
     if listed is None:
         yield from _walk(root, path, unreadable)
         return
-    prefix = os.path.relpath(path, root).replace(os.sep, "/")
+    above = _prefix(path, root)
     for name in listed:
-        parts = name.split("/")
-        if not NEVER.isdisjoint(parts[:-1]):
+        if not name.endswith((".py", *_COMPILED)) or not NEVER.isdisjoint(name.split("/")[:-1]):
             continue
-        full = name if prefix == "." else f"{prefix}/{name}"
-        if not name.endswith((".py", *_COMPILED)):
-            continue
+        full = above + name
         if name.endswith(".py"):
-            entry = root / full
+            entry = f"{root}/{full}"
             try:
-                if not stat.S_ISREG(entry.stat().st_mode) or (entry.is_symlink() and _is_inside(entry, root)):
-                    continue
+                mode = os.lstat(entry).st_mode
+                if stat.S_ISLNK(mode):
+                    mode = os.stat(entry).st_mode  # noqa: PTH116 - there may be hundreds of thousands
+                    if _is_inside(entry, root):
+                        continue
             except PermissionError as error:
                 unreadable.append((full, error.strerror or str(error)))
                 continue
             except (OSError, ValueError):
                 continue  # deleted, and git has not been told
+            if not stat.S_ISREG(mode):
+                continue
         yield full
 
 
@@ -138,36 +140,49 @@ _CLOSED = re.compile(r"could not open directory '(.*?)/?': (.*)")
 
 
 def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
-    rest = [os.fspath(path)]
+    """Depth first: the files of a directory, then the directories in it."""
+    rest = [(os.fspath(path), _prefix(path, root))]
+    top = rest[0][0]
     while rest:
-        directory = rest.pop()
-        prefix = os.path.relpath(directory, root).replace(os.sep, "/")
-        prefix = "" if prefix == "." else f"{prefix}/"
+        directory, prefix = rest.pop()
         inner: list[str] = []
         try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        inner.append(entry.name)
-                    elif entry.name.endswith((".py", *_COMPILED)):
-                        if entry.is_symlink() and (_is_inside(Path(entry.path), root) or entry.is_dir()):
-                            continue
-                        if entry.is_file():
-                            yield prefix + entry.name
-                        elif entry.name.endswith(".py"):
-                            unreadable.append((prefix + entry.name, "not a regular file"))
+            with os.scandir(directory) as listing:
+                entries = list(listing)
         except OSError as error:
             unreadable.append((prefix.rstrip("/") or ".", error.strerror or str(error)))
-        rest.extend(f"{directory}/{each}" for each in sorted(inner, reverse=True) if not _skipped(directory, each))
+            continue
+        if directory != top and any(entry.name == "pyvenv.cfg" for entry in entries):
+            continue
+        for entry in entries:
+            name = entry.name
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    inner.append(name)
+                elif name.endswith((".py", *_COMPILED)):
+                    if entry.is_symlink() and (_is_inside(entry.path, root) or entry.is_dir()):
+                        continue
+                    if entry.is_file():
+                        yield prefix + name
+                    elif name.endswith(".py"):
+                        unreadable.append((prefix + name, "not a regular file"))
+            except OSError as error:
+                unreadable.append((prefix + name, error.strerror or str(error)))
+        inner.sort(reverse=True)
+        rest.extend((f"{directory}/{each}", f"{prefix}{each}/") for each in inner if not _skipped(directory, each))
+
+
+def _prefix(directory: Path, root: Path) -> str:
+    """What leads from the root to a directory's files."""
+    relative = os.path.relpath(directory, root).replace(os.sep, "/")
+    return "" if relative == "." else f"{relative}/"
 
 
 def _skipped(directory: str, name: str) -> bool:
+    """Whether a directory holds none of the code base's own source, by its name."""
     if name in NEVER or name.endswith((".egg-info", ".dist-info")):
         return True
-    path = f"{directory}/{name}"
-    if _exists(f"{path}/pyvenv.cfg"):
-        return True
-    return name in _BUILT and not _exists(f"{path}/__init__.py")
+    return name in _BUILT and not _exists(f"{directory}/{name}/__init__.py")
 
 
 def _exists(path: str | Path) -> bool:
@@ -175,10 +190,10 @@ def _exists(path: str | Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - that of pathlib raises where it may not look
 
 
-def _is_inside(link: Path, root: Path) -> bool:
+def _is_inside(link: str, root: Path) -> bool:
     """A link to a file of the tree is the same file twice; one that leads nowhere is none."""
     try:
-        return link.resolve(strict=True).is_relative_to(root)
+        return Path(link).resolve(strict=True).is_relative_to(root)
     except (OSError, RuntimeError):
         return True
 

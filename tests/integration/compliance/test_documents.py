@@ -9,13 +9,13 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 import yaml
+from msgspec.structs import fields
 from typer.main import get_command
 
 from netra.compliance import explain

@@ -20,10 +20,11 @@ import pytest
 
 from netra.compliance import cache
 from netra.compliance.config import ConfigError
-from netra.compliance.extract import MOST_BYTES, extract
+from netra.compliance.extract import extract
 from netra.compliance.outcome import Outcome
 from netra.compliance.report import FORMATS, renderer
 from netra.compliance.running import Request, check
+from netra.compliance.source import MOST_BYTES
 from netra.compliance.walk import Tree, find
 from support.checking import TWINS, netra
 from support.code_base import write
@@ -279,6 +280,22 @@ def test_what_is_no_file_is_passed_by(tmp_path: Path, prepare: Callable[[Path], 
     assert "SSOT303" in [each.rule for each in report.findings]
     if prepare is nothing:
         assert {path for path, _ in report.tree.unreadable} == {"shop/pipe.py", "shop/socket.py", "shop/endless.py"}
+
+
+def test_environments_are_passed_by_and_a_directory_that_is_only_called_like_one_is_not(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "mine/pyvenv.cfg": "",
+            "mine/lib/a.py": "",
+            "build/lib/b.py": "",
+            "env/__init__.py": "",
+            "env/c.py": "",
+            "shop/d.py": "",
+        },
+    )
+    assert find(tmp_path).python == ("env/__init__.py", "env/c.py", "shop/d.py")
+    assert find(tmp_path, [Path("mine")]).python == ("mine/lib/a.py",)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netra.compliance import cache, pack, pool, source, store
+from netra.compliance import cache, pack, pool, store
 from netra.compliance.extract import extract
 from netra.compliance.facts import FileFacts
 from netra.compliance.walk import find
@@ -63,7 +63,7 @@ def count_extractions(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         made.append(data)
         return extract(data)
 
-    monkeypatch.setattr(source, "extract", counted)
+    monkeypatch.setattr("netra.compliance.extract.extract", counted)
     return lambda: len(made)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netra.compliance.fixes import diff_of, mend, plan, write
 from netra.compliance.outcome import Outcome

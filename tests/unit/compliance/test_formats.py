@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +12,7 @@ from xml.sax.saxutils import unescape
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from netra.compliance.baseline import compare, made_of
 from netra.compliance.outcome import Outcome, Report, Waived

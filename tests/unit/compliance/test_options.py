@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,15 +68,28 @@ def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
     assert read_plainly(check, line.split()) is None
 
 
-def test_a_plain_check_loads_no_validation_library(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1\n")
+def loaded_by_a_check(root: Path) -> set[str]:
     code = (
-        "import sys; sys.argv = ['netra', 'check', '--no-cache', sys.argv[1]]\n"
+        "import sys; sys.argv = ['netra', 'check', sys.argv[1]]\n"
         "from netra.__main__ import main\n"
         "try: main()\n"
-        "except SystemExit as end: print(end.code, 'pydantic' in sys.modules, 'netra.errors' in sys.modules)"
+        "except SystemExit as end: print(end.code, *sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.splitlines()[-1] == "0 False False", done.stdout + done.stderr
+    code, *modules = done.stdout.splitlines()[-1].split()
+    assert code == "0", done.stdout + done.stderr
+    return set(modules)
+
+
+def test_a_plain_check_loads_nothing_of_the_server_and_when_nothing_changed_nothing_that_judges(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    os.utime(tmp_path / "a.py", (1, 1))
+    first, second = loaded_by_a_check(tmp_path), loaded_by_a_check(tmp_path)
+    assert not {"typer", "pydantic", "netra.errors", "netra.cli"} & first
+    judging = {"check", "project", "extract", "source", "cache", "store", "rules.twin_classes", "twins"}
+    judging = {f"netra.compliance.{each}" for each in judging}
+    assert judging <= first
+    # The hash is taken again of a file that changed a moment ago.
+    assert not {"json", "ast_serialize", "concurrent.futures", *judging - {"netra.compliance.source"}} & second

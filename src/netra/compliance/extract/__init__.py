@@ -13,14 +13,13 @@ import msgspec
 
 from netra.compliance import text as source_text
 from netra.compliance.facts import FileFacts, Trouble
+from netra.compliance.source import MOST_BYTES
 
 from .parse import parse, parse_deep
 from .statements import Statements
 
-__all__ = ["MOST_BYTES", "extract", "too_large"]
+__all__ = ["extract", "too_large"]
 
-
-MOST_BYTES = 4 * 1024 * 1024
 _DEEP_FRAMES = 20_000
 _DEEP_BYTES = 256 * 1024 * 1024
 """Of the stack on which a file is read that is nested too deeply for an ordinary one."""
