@@ -336,8 +336,7 @@ class OperationsTile(Struct, frozen=True, kw_only=True):
 
     name: str
     value: float | None
-    of: float | None = None
-    """The most it can be."""
+    of: Annotated[float | None, Meta(description="The most it can be")] = None
     word: Literal["ok", "high", "full", "alert"] = "ok"
 
 
@@ -356,8 +355,7 @@ class LiveExecution(Struct, frozen=True, kw_only=True):
     worked_seconds: float
     heartbeat_age_seconds: float | None
     progress_age_seconds: float | None
-    paused: bool
-    """A person is to decide."""
+    paused: Annotated[bool, Meta(description="A person is to decide")]
 
 
 class OpenAlert(Struct, frozen=True, kw_only=True):
@@ -377,12 +375,11 @@ class Operations(Struct, frozen=True, kw_only=True, tag_field="type", tag="opera
 
     at: Timestamp
     tiles: list[OperationsTile]
-    values: dict[str, float | None]
-    """By series of the server's history; of the running step, this process only."""
-    executions: list[LiveExecution]
-    """The oldest first."""
-    left_out: int
-    """Executions that are not in the list."""
+    values: Annotated[
+        dict[str, float | None], Meta(description="By series of the history; of the running step, this process only")
+    ]
+    executions: Annotated[list[LiveExecution], Meta(description="The oldest first")]
+    left_out: Annotated[int, Meta(description="Executions that are not in the list")]
     alerts: list[OpenAlert]
 
 

@@ -11,13 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from netra.clock import Clock, rfc3339
-from netra.events import AgentQuality, QualityPoint
+from netra.events import AgentQuality, QualityPoint, Timestamp
 from netra.identity import Scope
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage.tables import answer_checks, feedback, micros, moment
@@ -65,18 +66,13 @@ class _Agent:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """The words that came with a thumb.
-
-    Args:
-        rating: 1 for good, -1 for bad.
-        given_at: when they were given last, RFC 3339, UTC.
-    """
+    """The words that came with a thumb."""
 
     run_id: str
     agent: str
-    rating: Literal[1, -1]
-    text: str
-    given_at: str
+    rating: Annotated[Literal[1, -1], Meta(description="1 for good, -1 for bad")]
+    text: Annotated[str, Meta(description="In the user's words")]
+    given_at: Annotated[Timestamp, Meta(description="When they were given last")]
 
 
 class Measures:

@@ -253,6 +253,7 @@ export interface LiveExecution {
   readonly worked_seconds: number;
   readonly heartbeat_age_seconds: number | null;
   readonly progress_age_seconds: number | null;
+  /** A person is to decide */
   readonly paused: boolean;
 }
 
@@ -274,8 +275,11 @@ export interface Operations {
   /** RFC 3339, UTC, milliseconds */
   readonly at: string;
   readonly tiles: ReadonlyArray<OperationsTile>;
+  /** By series of the history; of the running step, this process only */
   readonly values: { readonly [key: string]: number | null };
+  /** The oldest first */
   readonly executions: ReadonlyArray<LiveExecution>;
+  /** Executions that are not in the list */
   readonly left_out: number;
   readonly alerts: ReadonlyArray<OpenAlert>;
 }
@@ -284,6 +288,7 @@ export interface Operations {
 export interface OperationsTile {
   readonly name: string;
   readonly value: number | null;
+  /** The most it can be */
   readonly of: number | null;
   readonly word: "alert" | "full" | "high" | "ok";
 }

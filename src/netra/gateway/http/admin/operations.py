@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from netra.errors import InvalidInput
+from netra.events import Operations
 from netra.gateway.http.api import Require
 from netra.gateway.http.models import Moment
 from netra.gateway.http.problems import problems
+from netra.gateway.http.structs import answer, declared
 from netra.gateway.operations import OperationsDesk
 from netra.identity import Principal
 from netra.monitoring.history import BY_NAME, History
@@ -36,51 +37,6 @@ class HistoryModel(BaseModel):
     series: list[SeriesModel]
 
 
-class TileModel(BaseModel):
-    name: str
-    value: float | None
-    of: float | None = Field(description="The most it can be.")
-    word: Literal["ok", "high", "full", "alert"]
-
-
-class LiveExecutionModel(BaseModel):
-    id: str
-    user_id: str
-    thread_id: str
-    agent: str
-    state: str
-    phase: str
-    attempt: int
-    created_at: str
-    started_at: str | None
-    worked_seconds: float
-    heartbeat_age_seconds: float | None
-    progress_age_seconds: float | None
-    paused: bool
-
-
-class OpenAlertModel(BaseModel):
-    id: str
-    rule: str
-    key: str
-    severity: Literal["info", "warning", "critical"]
-    summary: str
-    opened_at: str
-    acknowledged: bool
-
-
-class OverviewModel(BaseModel):
-    """The same as the `operations` message of a socket."""
-
-    type: Literal["operations"]
-    at: str
-    tiles: list[TileModel]
-    values: dict[str, float | None] = Field(description="By series of the history; of the running step.")
-    executions: list[LiveExecutionModel]
-    left_out: int = Field(description="Executions that are not in the list.")
-    alerts: list[OpenAlertModel]
-
-
 def operations_admin_routes(require_admin: Require, desk: OperationsDesk, history: History) -> APIRouter:
     """The routes.
 
@@ -90,10 +46,10 @@ def operations_admin_routes(require_admin: Require, desk: OperationsDesk, histor
     router = APIRouter(prefix="/api/admin", tags=["admin"])
     administrator = Depends(require_admin)
 
-    @router.get("/overview", responses=problems(404), response_model=OverviewModel)
+    @router.get("/overview", responses={200: declared(Operations), **problems(404)})
     async def overview(_: Principal = administrator) -> Response:
         """What goes on at this moment. A socket gets it once a second after `watch_operations`."""
-        return Response(msgspec.json.encode(await desk.now()), media_type="application/json")
+        return answer(await desk.now())
 
     @router.get("/history", responses=problems(404, 422), response_model=HistoryModel)
     async def server_history(

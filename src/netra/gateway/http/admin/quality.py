@@ -8,57 +8,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import BaseModel, Field
+from msgspec import Meta, Struct
 
 from netra.clock import Clock, rfc3339
+from netra.events import AgentQuality, Timestamp
 from netra.gateway.http.api import Require
 from netra.gateway.http.problems import problems
+from netra.gateway.http.structs import answer, declared
 from netra.identity import Principal
-from netra.quality.measures import MOST_COMMENTS, Measures, step_of
+from netra.quality.measures import MOST_COMMENTS, Comment, Measures, step_of
 from netra.quality.report import markdown
 from netra.text import clean_text
 
 _MARKDOWN = "text/markdown"
 
 
-class QualityPointModel(BaseModel):
-    start: str = Field(description="RFC 3339, UTC")
-    checked: int
-    score: float | None = Field(description="Mean, 0 to 100; null without a check.")
-    failed: int
-    thumbs_up: int
-    thumbs_down: int
+class QualityOfEverybody(Struct, frozen=True, kw_only=True):
+    """How good every agent's answers were, and what users said."""
 
-
-class AgentQualityModel(BaseModel):
-    agent: str
-    checked: int = Field(description="Answers that were checked; runs that were cancelled are not.")
-    score: float | None = Field(description="Mean, 0 to 100; null without a check.")
-    change: float | None = Field(description="Mean of the period's second half less that of its first.")
-    failed_share: float | None = Field(description="Of the checked runs, 0 to 1.")
-    thumbs_up: int
-    thumbs_down: int
-    comments: int = Field(description="Thumbs that came with words.")
-    findings: dict[str, int] = Field(description="Answers by kind of finding.")
-    points: list[QualityPointModel] = Field(description="Those with anything in them, oldest first.")
-
-
-class CommentModel(BaseModel):
-    run_id: str
-    agent: str
-    rating: Literal[1, -1]
-    text: str = Field(description="In the user's words.")
-    given_at: str = Field(description="RFC 3339, UTC")
-
-
-class QualityReportModel(BaseModel):
     days: int
     step: Literal["hour", "day"]
-    made_at: str = Field(description="RFC 3339, UTC")
-    agents: list[AgentQualityModel]
-    comments: list[CommentModel] = Field(description=f"The newest first, at most {MOST_COMMENTS}.")
+    made_at: Timestamp
+    agents: list[AgentQuality]
+    comments: Annotated[list[Comment], Meta(description=f"The newest first, at most {MOST_COMMENTS}")]
 
 
 def quality_admin_routes(require_admin: Require, measures: Measures, clock: Clock) -> APIRouter:
@@ -72,9 +45,8 @@ def quality_admin_routes(require_admin: Require, measures: Measures, clock: Cloc
 
     @router.get(
         "/quality",
-        response_model=QualityReportModel,
         responses={
-            200: {"content": {_MARKDOWN: {"schema": {"type": "string"}}}, "description": "The report."},
+            200: {"content": {**declared(QualityOfEverybody)["content"], _MARKDOWN: {"schema": {"type": "string"}}}},
             **problems(404, 422),
         },
     )
@@ -92,7 +64,8 @@ def quality_admin_routes(require_admin: Require, measures: Measures, clock: Cloc
         if _MARKDOWN in accept:
             text = markdown(agents, days=days, made_at=made_at, everybody=True, comments=comments)
             return Response(text, media_type=f"{_MARKDOWN}; charset=utf-8")
-        body = {"days": days, "step": step_of(days), "made_at": made_at, "agents": agents, "comments": comments}
-        return Response(msgspec.json.encode(body), media_type="application/json")
+        return answer(
+            QualityOfEverybody(days=days, step=step_of(days), made_at=made_at, agents=agents, comments=comments)
+        )
 
     return router
