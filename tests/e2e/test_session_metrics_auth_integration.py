@@ -5,7 +5,6 @@ No browser takes part: people sign in over HTTP and talk over sockets.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from netra.sessions.metrics import SessionState
 from support.accounts import Account, register, set_up_admin, sign_in
 from support.server import ServerProcess
 from support.sockets import open_socket
+from support.waiting import until
 
 SESSIONS = "/api/admin/sessions"
 ENVIRONMENT = {"NETRA_ALLOW_REGISTRATION": "true"}
@@ -125,9 +125,12 @@ async def test_metrics_show_the_sessions_of_users(server: ServerProcess, admin: 
     async with open_socket(user):
         expected = figures(admin)["live"]["active_sessions"]
         assert expected >= 1
-        async with httpx.AsyncClient(base_url=server.base_url, trust_env=False) as client, asyncio.timeout(20):
-            while f"netra_user_sessions {float(expected)}" not in (await client.get("/metrics")).text:
-                await asyncio.sleep(0.2)
+        async with httpx.AsyncClient(base_url=server.base_url, trust_env=False) as client:
+
+            async def shown() -> bool:
+                return f"netra_user_sessions {float(expected)}" in (await client.get("/metrics")).text
+
+            await until(shown, "the gauge")
 
 
 @pytest.mark.spec("provider.admin-page")

@@ -23,6 +23,7 @@ from support.accounts import Account, register
 from support.history import Asked, Entry, Got, Log, Rested, Sent, check
 from support.server import ServerProcess
 from support.sockets import EVENTS, read_stream
+from support.waiting import until
 
 USERS = 3
 THREADS = 2
@@ -159,9 +160,12 @@ class Play:
 
     async def _settle(self, person: Account, threads: list[str]) -> None:
         """Wait until every run has ended, and record the logs."""
-        async with person.async_client() as client, asyncio.timeout(60):
-            while any(thread["running"] for thread in (await client.get("/api/threads")).json()["items"]):
-                await asyncio.sleep(0.1)
+        async with person.async_client() as client:
+
+            async def at_rest() -> bool:
+                return not any(thread["running"] for thread in (await client.get("/api/threads")).json()["items"])
+
+            await until(at_rest, "the end of every run", seconds=60)
             for thread in threads:
                 page = (await client.get(f"/api/threads/{thread}/events", params={"limit": 1000})).json()
                 self.history.append(Log(person.id, thread, tuple(page["events"])))

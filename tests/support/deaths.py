@@ -126,6 +126,12 @@ def nap(folder: str, seconds: float) -> str:
     return "slept"
 
 
+def named_by_naps(folder: Path) -> list[int]:
+    """The processes of the calls of `nap` so far: of each its own, and the one it has started."""
+    named = [path.read_text().split() for path in folder.glob("pids-*")]
+    return [int(pid) for pids in named if len(pids) == 2 for pid in pids]
+
+
 @tool(process=True, timeout=0.5)
 def nap_too_long() -> None:
     """Sleep for longer than it may."""

@@ -26,6 +26,7 @@ from netra.storage.migrate import migrate
 from netra.storage.tables import approvals, messages, runs, threads, users
 
 from .schema import prepare
+from .waiting import until
 
 
 @dataclass
@@ -133,12 +134,11 @@ class Workbench:
 
     async def ended_elsewhere(self, thread: str) -> dict[str, Any]:
         """The end of a run that another process works on, read from the log again and again."""
-        async with asyncio.timeout(30):
-            while True:
-                for event in await self.events(thread):
-                    if event["type"] == "agent_completed":
-                        return event
-                await asyncio.sleep(0.1)
+
+        async def end() -> dict[str, Any] | None:
+            return next((event for event in await self.events(thread) if event["type"] == "agent_completed"), None)
+
+        return await until(end, "the end of the run", seconds=30)
 
     async def ask(
         self, agent: str, content: str = "hello", **options: Any
@@ -189,6 +189,15 @@ class Workbench:
         """A run's row."""
         async with self.database.read() as connection:
             return (await connection.execute(select(runs).where(runs.c.id == run_id))).one()
+
+    async def ended_row(self, run_id: str, *, seconds: float = 20) -> Any:
+        """A run's row, once the run has ended."""
+
+        async def ended() -> Any:
+            row = await self.row(run_id)
+            return row if row.ended_at is not None else None
+
+        return await until(ended, f"the end of {run_id}", seconds=seconds)
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:

@@ -30,6 +30,7 @@ from .history import Asked, Entry, Got, Log, Rested, Sent, check
 from .relay import Relay
 from .server import ServerProcess
 from .sockets import EVENTS, Frame, Socket, open_socket
+from .waiting import until
 
 FIVE = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 COMMON_FIELDS = frozenset(
@@ -190,12 +191,13 @@ async def _send(client: httpx.AsyncClient, person: Account, thread: str, history
 
 async def _ended(client: httpx.AsyncClient, thread: str, run_id: str) -> int:
     """The last seq of a thread, once a run has ended."""
-    async with asyncio.timeout(30):
-        while True:
-            page = (await client.get(f"/api/threads/{thread}/events", params={"limit": 1000})).json()
-            if any(e["type"] == "agent_completed" and e["run_id"] == run_id for e in page["events"]):
-                return int(page["last_seq"])
-            await asyncio.sleep(0.01)
+
+    async def last_seq() -> int | None:
+        page = (await client.get(f"/api/threads/{thread}/events", params={"limit": 1000})).json()
+        over = any(e["type"] == "agent_completed" and e["run_id"] == run_id for e in page["events"])
+        return int(page["last_seq"]) if over else None
+
+    return await until(last_seq, "the end of the run", seconds=30)
 
 
 async def _log(client: httpx.AsyncClient, person: Account, thread: str) -> Log:

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from netra.clock import Clock
-from netra.executions import AgentExecutionTracker, TrackerLimits, configure_execution_tracker
+from netra.executions import (
+    AgentExecutionTracker,
+    Phase,
+    TrackerLimits,
+    configure_execution_tracker,
+    get_execution_tracker,
+)
+
+from .waiting import until
 
 LIMITS = TrackerLimits(silent_seconds=10, stalled_seconds=60, kept=5, kept_seconds=100)
 
@@ -21,6 +29,16 @@ def empty_tracker(clock: Clock | None = None, limits: TrackerLimits | None = Non
     finally:
         _forget_all(tracker)
         configure_execution_tracker()
+
+
+async def until_phase(run_id: str, phase: Phase) -> None:
+    """Return when the process's tracker has an execution in a phase."""
+
+    def there() -> bool:
+        found = get_execution_tracker().get_execution(run_id)
+        return found is not None and found.phase is phase
+
+    await until(there, f"{run_id} in the phase {phase.value}")
 
 
 def _forget_all(tracker: AgentExecutionTracker) -> None:

@@ -13,6 +13,15 @@ TESTS = Path(__file__).parents[1]
 WORKER = TESTS / "integration" / "engine" / "recovering_process.py"
 
 
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 @asynccontextmanager
 async def process(database_url: str, data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process, killed at the end."""

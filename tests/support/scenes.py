@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import httpx
 from .accounts import Account, register
 from .history import Log, Sent, check
 from .server import ServerProcess
+from .waiting import block_until
 
 
 class Scene:
@@ -41,16 +42,17 @@ class Scene:
 
     def until(self, thread: str, kind: str, within: float = 30) -> dict[str, Any]:
         """The first event of a kind, once it is there."""
-        deadline = time.monotonic() + within
-        while True:
-            try:
-                for event in self.events(thread):
-                    if event["type"] == kind:
-                        return event
-            except (httpx.TransportError, KeyError):
-                pass  # the server is away for a moment
-            assert time.monotonic() < deadline, f"no {kind} within {within} s\n{self.server.output[-4000:]}"
-            time.sleep(0.05)
+
+        def there() -> dict[str, Any] | None:
+            with contextlib.suppress(httpx.TransportError, KeyError):  # the server is away for a moment
+                return next((event for event in self.events(thread) if event["type"] == kind), None)
+            return None
+
+        try:
+            return block_until(there, kind, seconds=within)
+        except AssertionError as late:
+            late.add_note(self.server.output[-4000:])
+            raise
 
     def end(self, thread: str, within: float) -> dict[str, Any]:
         return self.until(thread, "agent_completed", within)
@@ -86,10 +88,11 @@ class WatchProcess:
         return "".join(self._lines)
 
     def wait_for(self, text: str, within: float = 30) -> None:
-        deadline = time.monotonic() + within
-        while text not in self.output:
-            assert time.monotonic() < deadline, f"the watch did not say {text!r}\n{self.output}"
-            time.sleep(0.05)
+        try:
+            block_until(lambda: text in self.output, f"the watch to say {text!r}", seconds=within)
+        except AssertionError as late:
+            late.add_note(self.output)
+            raise
 
     def wait(self) -> int:
         code = self._process.wait(60)

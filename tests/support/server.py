@@ -63,7 +63,7 @@ class ServerProcess:
             "COLUMNS": "400",  # so that no printed link is wrapped
             **(environment or {}),
         }
-        self._database_url = database_url or f"sqlite:///{data_dir / 'netra.db'}"
+        self.database_url = database_url or f"sqlite:///{data_dir / 'netra.db'}"
         self._fresh = fresh
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
@@ -191,7 +191,7 @@ class ServerProcess:
     def _make_data_dir(self) -> Path:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if not self._fresh:
-            prepare(self._database_url, self.data_dir)
+            prepare(self.database_url, self.data_dir)
         return self.data_dir
 
     def _read(self, process: subprocess.Popen[bytes], enough: socket.socket) -> None:

@@ -76,7 +76,7 @@ async def test_events_come_through_a_socket_as_they_happen_and_however_long_it_i
         await socket.send("subscribe", thread_id=thread, after=0)
         await socket.of_type("agent_thinking", reasoning="Step 2")  # while the run goes on: its second step is held
         assert not [event for event in socket.events(thread) if event["type"] == "agent_completed"]
-        await asyncio.sleep(2 * SILENCE + 0.5)
+        await asyncio.sleep(2 * SILENCE + 0.5)  # longer than the proxy bears silence, and nothing is lost
         (tmp_path / "2").touch()
         end = await socket.of_type("agent_completed")
         assert end["final_response"] == "sum 3"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
 from support.engine import kinds, workbench
+from support.waiting import until
 
 
 def asking(expires_in: float = 3600, question: str = "Go?") -> AgentSpec:
@@ -86,6 +86,4 @@ async def test_a_cancelled_run_no_longer_waits(tmp_path: Path) -> None:
         await bench.until(thread, lambda event: event["type"] == "approval_requested")
         await bench.engine.cancel(run_id)
         assert (await bench.ended(thread, run_id))["status"] == "cancelled"
-        async with asyncio.timeout(5):
-            while bench.engine._desk.waiting:
-                await asyncio.sleep(0.01)
+        await until(lambda: not bench.engine._desk.waiting, "nobody to wait")

@@ -10,8 +10,9 @@ import pytest
 
 from netra.agents import RunContext
 from netra.agents.spec import AgentSpec
-from netra.executions import get_execution_tracker
+from netra.executions import Phase
 from support.engine import kinds, workbench
+from support.executions import until_phase
 from support.postgres import PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.stress]
@@ -52,9 +53,7 @@ async def test_a_run_survives_a_restart_of_postgresql(own_postgres: PostgresServ
         back.set()
         await asyncio.sleep(0.5)  # into the outage: what is tried now must be tried again
         await asyncio.to_thread(own_postgres.resume)
-        async with asyncio.timeout(60):
-            while (await bench.row(run_id)).state == "running":
-                await asyncio.sleep(0.1)
+        await bench.ended_row(run_id, seconds=60)
         events = await bench.events(thread)
     assert calls == [1, 2]
     assert kinds(events) == [
@@ -87,9 +86,7 @@ async def test_a_run_that_ends_during_the_outage_lets_the_engine_stop_and_ends_o
         await ready.wait()
         await asyncio.to_thread(own_postgres.crash)
         away.set()
-        async with asyncio.timeout(10):
-            while (found := get_execution_tracker().get_execution(run_id)) is None or found.phase != "finalising":
-                await asyncio.sleep(0.01)
+        await until_phase(run_id, Phase.FINALISING)
         bench.database.finish_within(0.5)
         async with asyncio.timeout(20):
             await bench.engine.stop()

@@ -92,9 +92,7 @@ async def test_a_flood_ends_the_run_quickly(tmp_path: Path, flood: object) -> No
     async with workbench(f"sqlite:///{tmp_path / 'netra.db'}", tmp_path, [AgentSpec("flood", flood)]) as bench:
         started = time.monotonic()
         thread, run_id = await bench.send(agent="flood")
-        async with asyncio.timeout(2 * QUICKLY):
-            while (row := await bench.row(run_id)).ended_at is None:
-                await asyncio.sleep(0.05)
+        row = await bench.ended_row(run_id, seconds=2 * QUICKLY)
         assert time.monotonic() - started < QUICKLY
         assert row.state == "failed"
         end = await bench.ended(thread, run_id)

@@ -14,6 +14,7 @@ from netra.agents.spec import AgentSpec
 from netra.errors import ConfigurationError
 from support.engine import workbench
 from support.processes import process, said
+from support.waiting import until
 
 
 async def answer(ctx: RunContext) -> str:
@@ -65,9 +66,11 @@ async def test_an_engine_whose_session_was_ended_takes_the_database_again(postgr
     async with workbench(postgres_url, tmp_path, [AgentSpec("answer", answer)]) as bench:
         await end_session(postgres_url)
         assert (await bench.ask("answer"))[0]["status"] == "succeeded"
-        async with asyncio.timeout(10):
-            while await holders(postgres_url) != 1:
-                await asyncio.sleep(0.05)
+
+        async def held() -> bool:
+            return await holders(postgres_url) == 1
+
+        await until(held, "the engine to take the database")
         assert (await bench.ask("answer"))[0]["status"] == "succeeded"
 
 
@@ -78,9 +81,7 @@ async def test_an_engine_that_lost_the_database_to_another_begins_nothing(postgr
             async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as other:
                 key = await end_session(postgres_url)
                 await other.execute("SELECT pg_advisory_lock(%s)", (key,))
-                async with asyncio.timeout(10):
-                    while not any(each["event"] == "ownership_lost" for each in logs):
-                        await asyncio.sleep(0.05)
+                await until(lambda: any(each["event"] == "ownership_lost" for each in logs), "the loss to be noticed")
                 thread, run_id = await bench.send(agent="answer")
                 await asyncio.sleep(1.5)  # a sweep's time: nothing happens, so there is nothing to wait for
                 assert (await bench.row(run_id)).state == "queued"

@@ -19,6 +19,7 @@ from netra.log import Entry, Fence, Fenced
 from netra.storage.tables import runs
 from support.engine import kinds, workbench
 from support.processes import process, said
+from support.waiting import until
 
 
 @pytest.mark.stress
@@ -172,8 +173,7 @@ async def test_an_older_attempt_can_store_nothing(database_url: str, tmp_path: P
             lambda tx: tx.connection.execute(update(runs).where(runs.c.id == run_id).values(attempt=2)).rowcount
         )
         release.set()
-        while run_id in bench.engine._active:
-            await asyncio.sleep(0.01)
+        await until(lambda: run_id not in bench.engine._active, "the old attempt to end")
         assert stored == []
         assert kinds(await bench.events(thread)) == ["user_message", "agent_started"]
         event = AgentThinking(

@@ -16,6 +16,7 @@ from netra.engine.runs import Attempt
 from netra.errors import Unavailable
 from netra.storage.tables import runs
 from support.engine import workbench
+from support.waiting import until
 
 
 async def answer(ctx: RunContext) -> str:
@@ -46,8 +47,7 @@ async def test_a_doubt_that_comes_up_during_a_repair_is_not_forgotten(
         monkeypatch.setattr(durable, "launch", fail_once)
         monkeypatch.setattr(durable, "progress", look_meanwhile)
         thread, run_id = await bench.send(agent="answer")
-        while run_id not in bench.engine._claimed:
-            await asyncio.sleep(0.01)
+        await until(lambda: run_id in bench.engine._claimed, "the claim")
         bench.engine._in_doubt = True
         assert (await bench.ended(thread, run_id))["status"] == "succeeded"
 
@@ -78,11 +78,9 @@ async def test_a_repair_does_not_begin_a_run_that_is_just_beginning(
 
         monkeypatch.setattr(engine, "_begin_again", begin_when_back)
         await engine.start()
-        async with asyncio.timeout(10):
-            while not begun:
-                await asyncio.sleep(0.01)
+        await until(lambda: begun, "what begins again")
         await engine._repair(fresh=False)
-        await asyncio.sleep(1.5)  # as long as DBOS needs to begin what was resumed
+        await asyncio.sleep(1.5)  # in which DBOS would begin what was resumed: nothing must happen
         back.set()
         release.set()
         assert (await bench.ended(thread, run_id))["final_response"] == "attempt 2"
@@ -125,7 +123,7 @@ async def test_a_drain_does_not_wait_for_a_launch_that_failed(tmp_path: Path, mo
         await bench.send(agent="answer")
         await launching.wait()
         drain = asyncio.create_task(bench.engine.drain(30))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # it drains: what it waits for is the launch
         fail.set()
         await asyncio.wait_for(drain, 5)
 

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from support.deaths import named_by_naps
+from support.processes import runs
 from support.scenes import Scene, WatchProcess
 from support.server import ServerProcess
+from support.waiting import block_until
 
 AGENTS = [
     f"support.deaths:{name}"
@@ -48,29 +51,10 @@ HOLDING = [
 """Agents that hold the event loop, and how."""
 
 
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def _pids_in(folder: Path) -> list[int]:
-    """The processes of the tool `nap`: its own, and the one it has started."""
-    deadline = time.monotonic() + 20
-    while not (found := [path for path in folder.glob("pids-*") if len(path.read_text().split()) == 2]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return [int(pid) for pid in found[0].read_text().split()]
-
-
 def _until_noted(server: ServerProcess) -> None:
     """Return when the server has written down how long its run has worked; it does every few seconds."""
-    deadline = time.monotonic() + 20
     with closing(sqlite3.connect(server.data_dir / "netra.db")) as database:
-        while not database.execute("SELECT worked_ms > 1 FROM runs").fetchone()[0]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        block_until(lambda: database.execute("SELECT worked_ms > 1 FROM runs").fetchone()[0], "the note")
 
 
 Start = Callable[..., ServerProcess]
@@ -139,12 +123,9 @@ def test_a_tool_that_dies_takes_nothing_else_with_it(start_server: Start, tmp_pa
     assert (ends[careful]["status"], ends[careful]["final_response"]) == ("succeeded", "coped with ToolOutOfMemory")
     assert (ends[crashing]["status"], ends[crashing]["error"]["code"]) == ("failed", "tool_died")
     napping = scene.send("napping", str(tmp_path))
-    pids = _pids_in(tmp_path)
+    pids = block_until(lambda: named_by_naps(tmp_path), "the tool's processes")
     server.kill9()
-    deadline = time.monotonic() + 5
-    while any(_runs(pid) for pid in pids):
-        assert time.monotonic() < deadline, "the tool's process, or what it started, has outlived its server"
-        time.sleep(0.02)
+    block_until(lambda: not any(runs(pid) for pid in pids), "the tool's processes to end with their server", seconds=5)
     server.start()
     scene.until(napping, "agent_started")
     with scene.account.client() as client:

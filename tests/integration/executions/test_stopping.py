@@ -57,8 +57,8 @@ def test_a_server_stops_whatever_its_database_does_and_goes_on_later(
             threads.append(scene.send("steps", f"3 {folder}"))
             scene.until(threads[-1], "tool_completed")
             go()
-            (folder / "2").touch()  # so that a step, its record and its events wait for the database
-            time.sleep(1)
+            (folder / "2").touch()
+            time.sleep(1)  # until a step, its record and its events wait for the database, which nothing shows
             began = time.monotonic()
             server.stop(number=how)
             seconds = time.monotonic() - began

@@ -15,30 +15,20 @@ from netra.agents.spec import AgentSpec
 from netra.agents.tools import ToolDied, ToolOutOfMemory, ToolTimedOut
 from netra.executions import BreakerRules, Breakers
 from support import deaths
+from support.deaths import named_by_naps
 from support.engine import Workbench, workbench
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+from support.processes import runs
+from support.waiting import until
 
 
 async def gone(pids: list[int], within: float = 5) -> None:
-    async with asyncio.timeout(within):
-        while any(alive(pid) for pid in pids):
-            await asyncio.sleep(0.02)
+    await until(lambda: not any(runs(pid) for pid in pids), "the tool's processes to end", seconds=within)
 
 
 async def pids_in(folder: Path, many: int = 1) -> list[int]:
-    """The processes that `nap` has named."""
-    async with asyncio.timeout(20):
-        while len(found := [path for path in folder.glob("pids-*") if len(path.read_text().split()) == 2]) < many:
-            await asyncio.sleep(0.02)
-    return [int(pid) for path in found for pid in path.read_text().split()]
+    """The processes that `nap` has named, once it has in so many calls."""
+    await until(lambda: len(named_by_naps(folder)) == 2 * many, "the tool's processes")
+    return named_by_naps(folder)
 
 
 async def test_a_call_in_a_process_gives_what_the_function_gives(tmp_path: Path) -> None:
@@ -112,7 +102,7 @@ async def test_the_process_and_its_children_are_killed_when_the_run_is_cancelled
         sent = [await bench.send(str(tmp_path), agent=agent) for agent in ("napping", "left")]
         pids = await pids_in(tmp_path, 2)
         assert len(pids) == 4
-        assert all(alive(pid) for pid in pids)
+        assert all(runs(pid) for pid in pids)
         for _, run_id in sent:
             await bench.engine.cancel(run_id)
         await gone(pids)

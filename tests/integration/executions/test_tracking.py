@@ -19,9 +19,11 @@ from netra.executions.tracker import configure_execution_tracker
 from netra.log import Bus, ThreadLog
 from netra.storage.tables import runs
 from support.accounts import register
-from support.engine import Workbench, workbench
+from support.engine import workbench
+from support.executions import until_phase
 from support.server import ServerProcess
 from support.sockets import open_socket
+from support.waiting import until
 
 
 class Stage:
@@ -40,19 +42,13 @@ class Stage:
         return "done"
 
 
-async def until(bench: Workbench, run_id: str, phase: Phase) -> None:
-    async with asyncio.timeout(10):
-        while (found := get_execution_tracker().get_execution(run_id)) is None or found.phase is not phase:
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.spec("tracker.every-run")
 async def test_a_run_is_tracked_from_its_claim_to_its_end(tmp_path: Path) -> None:
     stage, ended = Stage(), list[EndedRun]()
     async with workbench(f"sqlite:///{tmp_path / 'n.db'}", tmp_path, [AgentSpec("staged", stage)]) as bench:
         bench.engine.on_ended(ended.append)
         thread, run_id = await bench.send(agent="staged")
-        await until(bench, run_id, Phase.TOOL)
+        await until_phase(run_id, Phase.TOOL)
         tracker = get_execution_tracker()
         record = tracker.get_execution(run_id)
         assert record is not None
@@ -62,9 +58,7 @@ async def test_a_run_is_tracked_from_its_claim_to_its_end(tmp_path: Path) -> Non
         assert get_execution_tracker({"user_id": "usr_other"}).get_execution(run_id) is None
         stage.go.set()
         await bench.ended(thread, run_id)
-        async with asyncio.timeout(5):
-            while not ended:
-                await asyncio.sleep(0.01)
+        await until(lambda: ended, "the end to be told")
         record = tracker.get_execution(run_id)
         assert record is not None
         assert record.state is ExecutionState.COMPLETED
@@ -108,7 +102,7 @@ async def test_an_end_from_another_process_is_noticed_told_and_shown_to_readers(
     async with workbench(database_url, tmp_path, [AgentSpec("staged", stage)]) as bench:
         bench.engine.on_ended(ended.append)
         thread, run_id = await bench.send(agent="staged")
-        await until(bench, run_id, Phase.TOOL)
+        await until_phase(run_id, Phase.TOOL)
         elsewhere = ThreadLog(bench.database, Bus(), SystemClock())
 
         def completed(row: object, milliseconds: int) -> AgentCompleted:
@@ -126,10 +120,8 @@ async def test_an_end_from_another_process_is_noticed_told_and_shown_to_readers(
             )
 
         await elsewhere.transact(lambda tx: end(tx, End(run_id, "died", None, completed)))
-        async with asyncio.timeout(10):
-            assert (await bench.ended(thread, run_id))["status"] == "died"
-            while not ended:
-                await asyncio.sleep(0.01)
+        assert (await bench.ended(thread, run_id))["status"] == "died"
+        await until(lambda: ended, "the end to be told")
         stage.go.set()
         assert [(each.run_id, each.status) for each in ended] == [(run_id, "died")]
         assert get_execution_tracker().get_execution(run_id).state is ExecutionState.DEAD  # type: ignore[union-attr]
@@ -157,9 +149,7 @@ async def test_a_callback_that_fails_breaks_nothing(tmp_path: Path) -> None:
         assert (await bench.ended(thread, queued))["status"] == "cancelled"
         end, _ = await bench.ask("quick")
         assert end["status"] == "succeeded"
-        async with asyncio.timeout(5):
-            while len(told) < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(told) == 2, "both ends to be told")
     assert [(each.status, each.attempt) for each in told] == [("cancelled", 0), ("succeeded", 1)]
 
 
@@ -216,19 +206,20 @@ async def test_messages_for_an_agent_that_fails_are_refused_at_once(start_server
 
         async def ended(answer: httpx.Response) -> dict[str, object]:
             thread = answer.json()["thread_id"]
-            async with asyncio.timeout(15):
-                while True:
-                    page = (await client.get(f"/api/threads/{thread}/events")).json()
-                    for event in page["events"]:
-                        if event["type"] == "agent_completed":
-                            return dict(event)
-                    await asyncio.sleep(0.05)
+
+            async def end() -> dict[str, object] | None:
+                events = (await client.get(f"/api/threads/{thread}/events")).json()["events"]
+                return next((event for event in events if event["type"] == "agent_completed"), None)
+
+            return await until(end, "the end of the run")
+
+        async def answer_other_than(status: int, key: str) -> httpx.Response | None:
+            answer = await send(key)
+            return answer if answer.status_code != status else None
 
         for key in ("one", "two"):
             assert (await ended(await send(key)))["status"] == "failed"
-        async with asyncio.timeout(10):
-            while (refused := await send("three")).status_code == 202:
-                await asyncio.sleep(0.05)
+        refused = await until(lambda: answer_other_than(202, "three"), "a refusal")
         assert refused.status_code == 503
         problem = refused.json()
         assert problem["code"] == "circuit_open"
@@ -245,7 +236,5 @@ async def test_messages_for_an_agent_that_fails_are_refused_at_once(start_server
         assert (await ended(await send("other", "returns_early")))["status"] == "succeeded"
         metrics = (await client.get("/metrics")).text
         assert 'netra_breaker_state{kind="agent",name="raises"} 2.0' in metrics
-        async with asyncio.timeout(10):
-            while (trial := await send("five")).status_code != 202:  # half-open lets one through
-                await asyncio.sleep(0.1)
+        trial = await until(lambda: answer_other_than(503, "five"), "a trial, which the half-open circuit lets through")
         assert (await ended(trial))["status"] == "failed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from support.accounts import Account, register
 from support.server import ServerProcess
+from support.waiting import block_until
 
 LIMITS = {
     "NETRA_ALLOW_REGISTRATION": "true",
@@ -51,12 +51,10 @@ def send(client: httpx.Client, content: str, *, thread: str | None = None, **mem
 
 
 def ended(client: httpx.Client, sent: httpx.Response) -> str:
-    run_id = sent.json()["run_id"]
-    deadline = time.monotonic() + 20
-    while (run := client.get(f"/api/runs/{run_id}").json())["ended_at"] is None:
-        assert time.monotonic() < deadline, run
-        time.sleep(0.02)
-    return str(run["state"])
+    """The state of a run that was begun, once it has ended."""
+    path = f"/api/runs/{sent.json()['run_id']}"
+    block_until(lambda: client.get(path).json()["ended_at"], "the end of the run")
+    return str(client.get(path).json()["state"])
 
 
 def upload(client: httpx.Client, name: str = "usage.csv", content: bytes = b"a,b\n1,2\n") -> httpx.Response:
@@ -166,8 +164,8 @@ def test_a_user_has_a_limited_number_of_waiting_messages_and_others_are_not_held
     client: httpx.Client, server: ServerProcess
 ) -> None:
     first = send(client, "x", agent="hang")
-    while client.get(f"/api/runs/{first.json()['run_id']}").json()["state"] != "running":
-        time.sleep(0.01)
+    path = f"/api/runs/{first.json()['run_id']}"
+    block_until(lambda: client.get(path).json()["state"] == "running", "the first run")
     waiting = [send(client, "1 1") for _ in range(2)]
     assert [sent.status_code for sent in waiting] == [202, 202]
     refused = send(client, "1 1")

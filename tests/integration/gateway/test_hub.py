@@ -18,7 +18,9 @@ from netra.errors import Unavailable
 from netra.gateway.server import Server
 from netra.log import Page, Published
 from support.accounts import Account, register
+from support.runs import until_ended
 from support.sockets import Reader, open_socket
+from support.waiting import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,7 @@ async def test_what_the_bus_loses_or_repeats_is_put_right_from_the_log(
         monkeypatch.setattr(netra.bus, "publish", lossy)
         for number in range(5):
             sent = await send(ann, f"{20 + number} 3 10", first["thread_id"])
-            async with ann.async_client() as client, asyncio.timeout(20):
-                while (await client.get(f"/api/runs/{sent['run_id']}")).json()["ended_at"] is None:
-                    await asyncio.sleep(0.01)
+            await until_ended(ann, sent["run_id"])
         publish(last[0])  # whatever was lost, the next thing that is heard shows it
         await socket.of_type("agent_completed", run_id=sent["run_id"])
         reader = Reader()
@@ -133,12 +133,8 @@ async def test_many_open_sockets_hold_no_database_connection_and_leave_nothing_b
             await socket.of_type("live")
         assert len(netra.hub.connections()) == 80
         # The server's own work (alert rules, its history) takes one for a moment now and then.
-        async with asyncio.timeout(10):
-            while netra.database.checked_out:
-                await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
-        while netra.hub.connections() or netra.database.checked_out:
-            await asyncio.sleep(0.01)
+        await until(lambda: not netra.database.checked_out, "connections to come back")
+    await until(lambda: not netra.hub.connections() and not netra.database.checked_out, "everybody to leave")
     assert netra.bus._threads == {}
     assert netra.bus._users == {}
 
@@ -167,8 +163,6 @@ async def test_a_deleted_thread_ends_its_subscriptions(netra: Netra, ann: Accoun
         async with ann.async_client() as client:
             await client.delete(f"/api/threads/{sent['thread_id']}")
         await socket.of_type("thread_changed", deleted=True)
-        async with asyncio.timeout(5):
-            while netra.bus._threads:
-                await asyncio.sleep(0.01)
+        await until(lambda: not netra.bus._threads, "the subscription to end")
         assert (await socket.ask("ping"))["type"] == "pong"
         assert "error" not in {frame["type"] for frame in socket.frames}

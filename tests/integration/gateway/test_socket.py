@@ -17,8 +17,10 @@ import websockets
 from websockets.asyncio.client import connect
 
 from support.accounts import Account, sign_in
+from support.runs import until_ended
 from support.server import ServerProcess
 from support.sockets import Reader, open_socket, read_stream
+from support.waiting import until
 
 
 def key() -> str:
@@ -45,13 +47,17 @@ async def log_of(account: Account, thread_id: object, after: int = 0) -> list[di
             after = page["events"][-1]["seq"]
 
 
-async def ended(account: Account, run_id: object) -> None:
-    async with account.async_client() as client, asyncio.timeout(60):
-        while (await client.get(f"/api/runs/{run_id}")).json()["ended_at"] is None:
-            await asyncio.sleep(0.05)
+async def nobody_is_connected(account: Account, kind: str) -> None:
+    """Return when the server counts no connections of a kind."""
+    async with account.async_client() as client:
+
+        async def none() -> bool:
+            return f'netra_connections{{kind="{kind}"}} 0.0' in (await client.get("/metrics")).text
+
+        await until(none, f"the end of every {kind}")
 
 
-async def until_ended(account: Account, thread_id: object, runs: int = 1) -> None:
+async def seen_to_end(account: Account, thread_id: object, runs: int = 1) -> None:
     async with open_socket(account) as socket:
         await socket.send("subscribe", thread_id=thread_id)
         for number in range(runs):
@@ -67,7 +73,7 @@ async def until_ended(account: Account, thread_id: object, runs: int = 1) -> Non
 
 async def test_a_subscription_replays_then_says_so_then_goes_on(ann: Account) -> None:
     sent = await send(ann, "20 10 3")
-    await until_ended(ann, sent["thread_id"])
+    await seen_to_end(ann, sent["thread_id"])
     async with open_socket(ann) as socket:
         await socket.send("subscribe", thread_id=sent["thread_id"], after=1)
         live = await socket.of_type("live", thread_id=sent["thread_id"])
@@ -117,7 +123,7 @@ async def test_thread_changed_reaches_every_socket_of_the_user_and_nobody_else(a
 
 async def test_after_unsubscribing_nothing_more_comes(ann: Account) -> None:
     sent = await send(ann, "1 1")
-    await until_ended(ann, sent["thread_id"])
+    await seen_to_end(ann, sent["thread_id"])
     async with open_socket(ann) as socket:
         await socket.send("subscribe", thread_id=sent["thread_id"])
         await socket.of_type("live")
@@ -125,7 +131,7 @@ async def test_after_unsubscribing_nothing_more_comes(ann: Account) -> None:
         before = socket.events(str(sent["thread_id"]))
         ack = await socket.ask("user_message", id=key(), content="5 1", thread_id=sent["thread_id"])
         await socket.of_type("thread_changed", running=False, start=len(before))
-        await until_ended(ann, sent["thread_id"], runs=2)
+        await seen_to_end(ann, sent["thread_id"], runs=2)
         assert ack["type"] == "ack"
         assert socket.events(str(sent["thread_id"])) == before
 
@@ -160,13 +166,13 @@ async def test_the_same_id_again_gives_the_same_answer_and_no_second_run(ann: Ac
         assert (different["type"], different["code"]) == ("error", "conflict")
         somebody = await other.ask("user_message", **command)  # keys belong to their user
         assert somebody["run_id"] != answers[0]["run_id"]
-    await until_ended(ann, answers[0]["thread_id"])
+    await seen_to_end(ann, answers[0]["thread_id"])
     assert len([e for e in await log_of(ann, answers[0]["thread_id"]) if e["type"] == "user_message"]) == 1
 
 
 async def test_a_stale_base_seq_is_a_conflict_with_what_was_missed(ann: Account) -> None:
     sent = await send(ann, "1 1")
-    await until_ended(ann, sent["thread_id"])
+    await seen_to_end(ann, sent["thread_id"])
     log = await log_of(ann, sent["thread_id"])
     async with open_socket(ann) as socket:
         command = {"content": "1 1", "thread_id": sent["thread_id"]}
@@ -202,7 +208,7 @@ async def test_an_approval_is_answered_over_the_socket(ann: Account) -> None:
 async def test_a_reader_that_does_not_read_is_told_to_resync_and_loses_nothing(ann: Account) -> None:
     """The server keeps a bounded number of bytes for it; what it missed, it reads from the log."""
     created = await send(ann, "1 1")
-    await until_ended(ann, created["thread_id"])
+    await seen_to_end(ann, created["thread_id"])
     with raw_socket.socket() as small:
         small.setsockopt(raw_socket.SOL_SOCKET, raw_socket.SO_RCVBUF, 32_768)  # the kernel must not read for it
         small.connect(("127.0.0.1", httpx.URL(ann.base_url).port))
@@ -213,7 +219,7 @@ async def test_a_reader_that_does_not_read_is_told_to_resync_and_loses_nothing(a
 async def test_a_reader_that_knows_more_than_the_log_is_told_where_the_log_ends(ann: Account) -> None:
     """As after the restore of a backup: without a word, everything new would look like a duplicate to it."""
     created = await send(ann, "1 1")
-    await until_ended(ann, created["thread_id"])
+    await seen_to_end(ann, created["thread_id"])
     path = f"/api/threads/{created['thread_id']}/events"
     last = (await log_of(ann, created["thread_id"]))[-1]["seq"]
     async with open_socket(ann) as socket:
@@ -241,7 +247,7 @@ async def stop_reading_and_resume(ann: Account, small: raw_socket.socket, thread
         transport = socket.connection.transport
         transport.pause_reading()
         sent = await send(ann, "200 60000 singly", "flood", thread_id)
-        await ended(ann, sent["run_id"])
+        await until_ended(ann, sent["run_id"])
         transport.resume_reading()
         resync = await socket.of_type("resync", timeout=60)
         reader = Reader()
@@ -259,7 +265,7 @@ async def test_readers_that_do_not_read_cost_the_server_a_bounded_amount_of_memo
     chat: ServerProcess, ann: Account
 ) -> None:
     sent = await send(ann, "1500 8000", "flood")  # 12 MB of log
-    await until_ended(ann, sent["thread_id"])
+    await seen_to_end(ann, sent["thread_id"])
     process = psutil.Process(chat.pid)
     before = process.memory_info().rss
     sockets = []
@@ -400,9 +406,7 @@ async def test_a_socket_whose_peer_is_silent_is_closed_and_forgotten(
     socket = await connect(server.ws_url, additional_headers=ann.headers, proxy=None)
     await socket.recv()
     socket.transport.pause_reading()  # it answers no ping from now on
-    async with ann.async_client() as client, asyncio.timeout(20):
-        while 'netra_connections{kind="socket"} 0.0' not in (await client.get("/metrics")).text:
-            await asyncio.sleep(0.05)
+    await nobody_is_connected(ann, "socket")
     socket.transport.abort()
 
 
@@ -450,14 +454,12 @@ async def test_a_stream_is_the_same_log_and_resumes_where_it_was_cut(ann: Accoun
         await socket.of_type("live")
         lasting = socket.events(str(thread_id))
     assert [e["seq"] for e in lasting] == [e["seq"] for e in reader.applied if e["type"] != "text_delta"]
-    async with ann.async_client() as client, asyncio.timeout(10):
-        while 'netra_connections{kind="stream"} 0.0' not in (await client.get("/metrics")).text:
-            await asyncio.sleep(0.02)
+    await nobody_is_connected(ann, "stream")
 
 
 async def test_streams_end_with_their_login(ann: Account) -> None:
     created = await send(ann, "1 1")
-    await until_ended(ann, created["thread_id"])
+    await seen_to_end(ann, created["thread_id"])
     async with ann.async_client() as client, ann.async_client() as other:
         headers = {"Accept": "text/event-stream"}
         async with client.stream("GET", f"/api/threads/{created['thread_id']}/events", headers=headers) as answer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from netra.app import Netra
 from netra.config import Settings
 from netra.identity import Scope
+from support.waiting import until
 
 
 async def test_the_runs_of_a_disabled_user_end_and_those_that_wait_never_start(
@@ -24,15 +24,19 @@ async def test_the_runs_of_a_disabled_user_end_and_those_that_wait_never_start(
         eve, ann = [Scope((await users.create(each, "a good long password")).id, frozenset({"user"})) for each in names]
         running, waiting = [await netra.messages.send(eve, id=str(n), content="x") for n in range(2)]
         other = await netra.messages.send(ann, id="1", content="x")
-        async with asyncio.timeout(20):
-            for scope, sent in ((eve, running), (ann, other)):
-                while (await netra.runs.get(scope, sent.run_id)).state != "running":
-                    await asyncio.sleep(0.01)
-            await users.disable(eve.user_id)
-            for sent in (running, waiting):
-                while (run := await netra.runs.get(eve, sent.run_id)).ended_at is None:
-                    await asyncio.sleep(0.01)
-                assert run.state == "cancelled"
+
+        async def states(scope: Scope, *asked: str) -> list[str]:
+            return [(await netra.runs.get(scope, run_id)).state for run_id in asked]
+
+        async def both_run() -> bool:
+            return await states(eve, running.run_id) + await states(ann, other.run_id) == ["running"] * 2
+
+        async def hers_are_cancelled() -> bool:
+            return await states(eve, running.run_id, waiting.run_id) == ["cancelled"] * 2
+
+        await until(both_run, "a run of each")
+        await users.disable(eve.user_id)
+        await until(hers_are_cancelled, "the end of her runs")
         assert (await netra.runs.get(eve, waiting.run_id)).started_at is None
         assert (await netra.runs.get(ann, other.run_id)).state == "running"
     finally:

@@ -21,6 +21,7 @@ from netra.storage.migrate import migrate
 from netra.storage.silences import Silences
 from support.alerting import Webhook, webhook
 from support.clock import ManualClock
+from support.waiting import until
 
 
 class Place:
@@ -237,9 +238,7 @@ async def test_what_is_fired_while_it_runs_is_stored_and_told_at_once(place: Pla
     manager = place.manager()
     await manager.start()
     await asyncio.to_thread(manager.fire, "door", severity="critical", summary="The door is open.")
-    async with asyncio.timeout(10):
-        while not place.hook.received:
-            await asyncio.sleep(0.02)
+    await until(lambda: place.hook.received, "the notice")
     assert place.titles == ["[critical] door"]
     await manager.stop()
 

@@ -26,6 +26,7 @@ from netra.ids import new_id
 from netra.monitoring.metrics import metrics
 from support.alerting import Webhook, webhook
 from support.clock import ManualClock
+from support.waiting import until
 
 
 @agent(title="Faulty", description="Has a fault.")
@@ -55,10 +56,11 @@ class Site:
         return sent.run_id
 
     async def ended(self, run_id: str) -> str:
-        async with asyncio.timeout(20):
-            while (run := await self.netra.runs.get(self.scope, run_id)).ended_at is None:
-                await asyncio.sleep(0.01)
-        return run.state
+        async def end() -> str | None:
+            run = await self.netra.runs.get(self.scope, run_id)
+            return None if run.ended_at is None else run.state
+
+        return await until(end, "the end of the run")
 
     def told(self, rule: str) -> list[str]:
         """The notices about a rule: the severity, or `resolved`."""
@@ -67,9 +69,7 @@ class Site:
 
     async def hears(self, rule: str, expected: list[str]) -> None:
         """Wait for the notices about a rule: the manager's own task may be sending one at this moment."""
-        async with asyncio.timeout(20):
-            while len(self.told(rule)) < len(expected):
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.told(rule)) >= len(expected), f"{expected} about {rule}")
         assert self.told(rule) == expected
 
     @property
@@ -143,9 +143,8 @@ async def test_refused_sign_ins_are_an_attack(start: Start) -> None:
 async def test_attempts_on_others_executions_are_told(start: Start) -> None:
     site: Site = await start()
     run_id = await site.ask("endless")
-    async with asyncio.timeout(20):
-        while (await site.netra.runs.get(site.scope, run_id)).state != "running":
-            await asyncio.sleep(0.01)
+    tracker = site.netra.tracker
+    await until(lambda: any(each.execution_id == run_id for each in tracker.get_active_executions()), "the run")
     stranger = get_execution_tracker({"user_id": "usr_stranger"})
     for _ in range(6):
         assert stranger.get_execution(run_id) is None

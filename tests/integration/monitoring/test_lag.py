@@ -73,7 +73,7 @@ async def test_a_monitor_that_was_stopped_says_nothing_and_can_be_started_again(
     await monitor.start()
     await monitor.stop()
     await monitor.stop()
-    time.sleep(3 * BLOCKED)
+    time.sleep(3 * BLOCKED)  # nobody looks
     assert reports(written) == []
     await monitor.start()
     time.sleep(3 * BLOCKED)

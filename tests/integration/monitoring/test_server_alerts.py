@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from support.accounts import Account, register, set_up_admin
 from support.alerting import webhook
+from support.runs import begin, ended
 from support.server import ServerProcess
+from support.waiting import until
 
 
-def run(client: httpx.Client, agent: str, thread: str | None = None) -> str:
+def run(account: Account, agent: str, thread: str | None = None) -> str:
     """Send a message and wait for its run to end. The thread's id."""
-    body = {"id": secrets.token_hex(6), "content": "go", "agent": agent}
-    sent = client.post(f"/api/threads/{thread}/messages" if thread else "/api/messages", json=body).json()
-    deadline = time.monotonic() + 20
-    while client.get(f"/api/runs/{sent['run_id']}").json()["ended_at"] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    sent = begin(account, agent, thread=thread)
+    ended(account, sent["run_id"])
     return str(sent["thread_id"])
 
 
@@ -47,17 +42,17 @@ async def test_a_user_without_answers_is_told_once_and_once_more_when_it_is_over
         server = await asyncio.to_thread(start_server, agents=agents, environment={"NETRA_ALERT_URLS": urls})
         admin = await asyncio.to_thread(set_up_admin, server)
         user = await asyncio.to_thread(register, server.base_url)
+        thread = await asyncio.to_thread(run, user, "broken")
+        for _ in range(2):
+            await asyncio.to_thread(run, user, "broken", thread)
         with user.client() as client:
-            thread = await asyncio.to_thread(run, client, "broken")
-            for _ in range(2):
-                await asyncio.to_thread(run, client, "broken", thread)
             assert client.get("/api/admin/alerts").status_code == 404
-            # A restart takes a turn at once, and must tell no more than a server that went on.
-            await asyncio.to_thread(server.restart, kill=True)
-            await _told(hook.received, 1)
-            await asyncio.to_thread(_shows, admin, thread)
-            await asyncio.to_thread(run, client, "echo", thread)
-        await _told(hook.received, 2)
+        # A restart takes a turn at once, and must tell no more than a server that went on.
+        await asyncio.to_thread(server.restart, kill=True)
+        await until(lambda: len(hook.received) == 1, "the notice")
+        await asyncio.to_thread(_shows, admin, thread)
+        await asyncio.to_thread(run, user, "echo", thread)
+        await until(lambda: len(hook.received) == 2, "the notice that it is over")
         titles = [message["title"] for message in hook.received]
         assert titles == [f"[warning] thread_failures {thread}", f"[resolved] thread_failures {thread}"]
         assert "s3cretsecret" not in server.output
@@ -81,12 +76,6 @@ async def test_a_user_without_answers_is_told_once_and_once_more_when_it_is_over
         assert figures["compliance_score"]["week_before"] is None
         assert hook.received[-1]["title"].startswith("Netra, week from")
         assert "Event latency" in page.read_text()
-
-
-async def _told(received: list[dict[str, object]], number: int) -> None:
-    async with asyncio.timeout(20):
-        while len(received) < number:
-            await asyncio.sleep(0.05)
 
 
 def _shows(admin: Account, thread: str) -> None:

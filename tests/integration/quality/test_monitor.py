@@ -29,6 +29,7 @@ from netra.storage.migrate import migrate
 from netra.storage.tables import alerts, answer_checks, events, feedback, micros, runs, threads
 from support.clock import ManualClock
 from support.engine import Workbench, workbench
+from support.waiting import until
 
 NAMES = ["agents:echo", "agents:broken", "agents:endless", "answers:ledger", "answers:silent"]
 AGENTS = list(load_all([f"support.{name}" for name in NAMES]).values())
@@ -283,10 +284,7 @@ async def test_a_drop_is_told_to_the_alerts_of_its_own_server(tmp_path: Path) ->
         await server.database.write(lambda connection: connection.execute(insert(answer_checks), rows))
         for number in range(1, 5):
             await server.messages.send(scope, id=str(number), content="say nothing")
-        async with asyncio.timeout(30):
-            while not (await server.alerts.incidents())[0]:
-                await asyncio.sleep(0.05)
-        ((incident,), _) = await server.alerts.incidents()
+        (incident,) = await until(server.alerts.open_incidents, "the alert", seconds=30)
         assert (incident.rule, incident.key) == (RULE, "silent")
         assert await alert_manager.incidents() == ([], [])
 

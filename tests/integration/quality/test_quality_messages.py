@@ -13,6 +13,7 @@ import pytest
 from support.accounts import Account
 from support.server import ServerProcess
 from support.sockets import Socket, open_socket
+from support.waiting import until
 
 from .conftest import run_to_end
 
@@ -29,14 +30,14 @@ async def run(account: Account, agent: str, content: str) -> dict[str, str]:
 
 async def figures(socket: Socket, agent: str, checked: int, **members: Any) -> dict[str, Any]:
     """An agent's figures, once this many of its answers are checked."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await socket.ask("get_quality_metrics", agent=agent, **members)
-            assert answer["type"] == "quality_metrics", answer
-            if answer["agents"] and answer["agents"][0]["checked"] >= checked:
-                found: dict[str, Any] = answer["agents"][0]
-                return found
-            await asyncio.sleep(0.1)  # a check is made about a second after the run's end
+
+    async def found() -> dict[str, Any] | None:
+        answer = await socket.ask("get_quality_metrics", agent=agent, **members)
+        assert answer["type"] == "quality_metrics", answer
+        agents: list[dict[str, Any]] = answer["agents"]
+        return agents[0] if agents and agents[0]["checked"] >= checked else None
+
+    return await until(found, f"{checked} checked answers")  # about a second after the run's end
 
 
 @pytest.mark.spec("quality.metrics", "quality.feedback")

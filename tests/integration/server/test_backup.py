@@ -16,6 +16,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -25,6 +26,7 @@ from support.accounts import Account, register, sign_in
 from support.history import Log, Sent, check
 from support.postgres import PostgresServer
 from support.server import ServerProcess
+from support.waiting import until
 
 Start = Callable[..., ServerProcess]
 UPLOAD = b"time,model,input,output\n" + b"2026-01-01,gpt-4o,10,20\n" * 50_000
@@ -79,12 +81,13 @@ class Load:
 
 async def logs_at_rest(person: Account) -> list[Log]:
     """The log of every thread, once every run has ended."""
-    async with person.async_client() as client, asyncio.timeout(60):
-        while True:
-            threads = (await client.get("/api/threads")).json()["items"]
-            if not any(thread["running"] for thread in threads):
-                break
-            await asyncio.sleep(0.1)
+    async with person.async_client() as client:
+
+        async def at_rest() -> list[dict[str, Any]] | None:
+            threads: list[dict[str, Any]] = (await client.get("/api/threads")).json()["items"]
+            return None if any(thread["running"] for thread in threads) else threads
+
+        threads = await until(at_rest, "the end of every run", seconds=60)
         logs = []
         for thread in threads:
             events: list[dict[str, object]] = []

@@ -130,7 +130,7 @@ async def test_a_session_in_the_middle_of_a_statement_is_reclaimed_too(
 
     task = asyncio.create_task(endless())
     await began.wait()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # the statement has begun
     clock.advance(61)
     assert await factory.leaks.check() == 1
     async with asyncio.timeout(10):

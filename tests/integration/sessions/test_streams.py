@@ -26,6 +26,7 @@ from support.accounts import register, set_up_admin
 from support.clock import ManualClock
 from support.server import ServerProcess
 from support.sockets import open_socket
+from support.waiting import until
 
 from .conftest import Open
 
@@ -197,14 +198,16 @@ async def test_twenty_times_as_many_streams_as_connections_hold_none(
                 async for line in each:
                     if "agent_completed" in line and run in line:
                         break
-        await asyncio.sleep(1.2)  # the gauges are set every second
-        exposed = (await client.get("/metrics")).text
-        open_now = re.findall(r'^netra_connections\{kind="(?:socket|stream)"\} (\S+)$', exposed, re.MULTILINE)
-        assert sum(map(float, open_now)) == STREAMS
-        in_use = dict(
-            re.findall(r'^netra_db_pool_connections\{pool="(\w+)",state="in_use"\} (\S+)$', exposed, re.MULTILINE)
-        )
-        in_use.pop("writer")  # its only one, which it keeps
-        assert in_use == {"read": "0.0", "query": "0.0"}
-        assert "netra_stream_sessions_open_total 0.0" in exposed
+
+        async def nothing_is_held() -> bool:
+            exposed = (await client.get("/metrics")).text
+            open_now = re.findall(r'^netra_connections\{kind="(?:socket|stream)"\} (\S+)$', exposed, re.MULTILINE)
+            assert sum(map(float, open_now)) == STREAMS
+            pools = r'^netra_db_pool_connections\{pool="(\w+)",state="in_use"\} (\S+)$'
+            in_use = dict(re.findall(pools, exposed, re.MULTILINE))
+            in_use.pop("writer")  # its only one, which it keeps
+            assert "netra_stream_sessions_open_total 0.0" in exposed
+            return in_use == {"read": "0.0", "query": "0.0"}
+
+        await until(nothing_is_held, "no connection in use")  # the gauges are set every second
     assert "stream holds a database connection" not in server.output

@@ -19,6 +19,7 @@ from netra.identity import Scope
 from netra.storage import Database
 from netra.storage.migrate import migrate
 from netra.storage.tables import users
+from support.waiting import until
 
 SCOPE = Scope("usr_tester", frozenset({"user"}))
 
@@ -91,7 +92,7 @@ async def test_an_upload_given_up_during_a_write_keeps_its_descriptor_until_the_
     upload = asyncio.create_task(stored.store(SCOPE, "a.csv", pieces(100, 100)))
     await asyncio.to_thread(begun.wait, 30)
     upload.cancel()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # it is cancelled, and waits for the thread that writes
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await upload
@@ -108,8 +109,10 @@ async def test_files_no_message_took_are_swept_while_the_server_runs(
     await stored.start()
     try:
         await stored.store(SCOPE, "a.csv", pieces(10))
-        async with asyncio.timeout(20):
-            while (await stored.list(SCOPE))[0] or list((tmp_path / "files").iterdir()):
-                await asyncio.sleep(0.01)
+
+        async def nothing_is_left() -> bool:
+            return not (await stored.list(SCOPE))[0] and not list((tmp_path / "files").iterdir())
+
+        await until(nothing_is_left, "the sweep")
     finally:
         await stored.stop()

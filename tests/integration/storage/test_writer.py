@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from netra.errors import Unavailable
 from netra.storage import Database
+from support.waiting import until
 
 if TYPE_CHECKING:
     from support.postgres import PostgresServer
@@ -202,7 +203,7 @@ async def test_stopping_finishes_what_was_accepted(database_url: str) -> None:
 async def test_what_is_accepted_in_time_before_the_end_is_stored(database: Database) -> None:
     database.finish_within(0.3)
     assert await asyncio.gather(*(database.write(note(number)) for number in range(20)))
-    await asyncio.sleep(0.31)
+    await asyncio.sleep(0.31)  # the time is over
     with pytest.raises(Unavailable):
         await database.write(note(99))
     assert await stored(database) == list(range(20))
@@ -258,8 +259,7 @@ async def test_cancelled_reads_give_their_connections_back(database: Database) -
             await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(read()) for _ in range(8)]
-    while database.checked_out < 8:
-        await asyncio.sleep(0.001)
+    await until(lambda: database.checked_out == 8, "eight readers")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -361,17 +361,17 @@ async def test_a_crash_of_postgres_loses_nothing_that_was_acknowledged(durable_p
             else:
                 acknowledged.add(number)
 
+    async def more_writes() -> None:
+        enough = len(acknowledged) + 200
+        await until(lambda: len(acknowledged) >= enough, "200 acknowledged writes", seconds=60)
+
     writers = [asyncio.create_task(write(writer)) for writer in range(1, 11)]
     try:
         for _ in range(2):
-            before = len(acknowledged)
-            while len(acknowledged) < before + 200:
-                await asyncio.sleep(0.01)
+            await more_writes()
             await asyncio.to_thread(durable_postgres.crash)
             await asyncio.to_thread(durable_postgres.resume)
-            before = len(acknowledged)
-            while len(acknowledged) < before + 200:
-                await asyncio.sleep(0.01)
+            await more_writes()
     finally:
         stop.set()
     await asyncio.gather(*writers)

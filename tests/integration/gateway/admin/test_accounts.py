@@ -5,51 +5,15 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
-import pytest
 
-from support.accounts import Account, register, set_up_admin, sign_in
+from support.accounts import Account, sign_in
+from support.runs import begin, ended
 from support.server import ServerProcess
 from support.sockets import open_socket
 
-AGENTS = [f"support.agents:{name}" for name in ("echo", "endless")]
 WORDS = "words nobody else may read"
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest) -> str | None:
-    """Of the server's database; None for the one in its data directory."""
-    return request.getfixturevalue("postgres").create_database() if request.param == "postgresql" else None
-
-
-@pytest.fixture(scope="module")
-def server(url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    environment = {"NETRA_ALLOW_REGISTRATION": "true"}
-    with ServerProcess(
-        tmp_path_factory.mktemp("accounts"), agents=AGENTS, database_url=url, environment=environment
-    ) as process:
-        yield process
-        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
-
-
-@pytest.fixture(scope="module")
-def admin(server: ServerProcess) -> Account:
-    return set_up_admin(server)
-
-
-@pytest.fixture
-def operator(admin: Account) -> Iterator[httpx.Client]:
-    with admin.client() as client:
-        yield client
-
-
-@pytest.fixture
-def ann(server: ServerProcess, admin: Account) -> Account:
-    assert admin.id
-    return register(server.base_url)
 
 
 def audited(operator: httpx.Client, target: str) -> list[str]:
@@ -149,14 +113,9 @@ def test_the_role_is_given_and_taken_with_a_new_login_and_never_from_oneself(
 def test_an_administrator_stops_a_run_and_sees_what_happened_without_a_word_of_it(
     operator: httpx.Client, ann: Account
 ) -> None:
-    with ann.client() as client:
-        body = {"id": secrets.token_hex(6), "content": WORDS, "agent": "endless"}
-        run_id = client.post("/api/messages", json=body).json()["run_id"]
-        assert operator.post(f"/api/admin/executions/{run_id}/cancel").status_code == 202
-        ended: dict[str, Any] = {}
-        while ended.get("ended_at") is None:
-            ended = client.get(f"/api/runs/{run_id}").json()
-    assert ended["state"] == "cancelled"
+    run_id = begin(ann, "endless", WORDS)["run_id"]
+    assert operator.post(f"/api/admin/executions/{run_id}/cancel").status_code == 202
+    assert ended(ann, run_id)["state"] == "cancelled"
     trace = operator.get(f"/api/admin/executions/{run_id}/events").raise_for_status()
     types = [each["type"] for each in trace.json()["items"]]
     assert (types[0], types[-1]) == ("user_message", "agent_completed")
@@ -188,11 +147,10 @@ def test_others_get_the_answer_for_nothing_and_change_nothing(admin: Account, an
         assert client.get("/api/me").json()["user"]["roles"] == ["user"]
 
 
-def test_the_command_line_leaves_a_trace_too(server: ServerProcess, url: str | None, operator: httpx.Client) -> None:
+def test_the_command_line_leaves_a_trace_too(server: ServerProcess, operator: httpx.Client) -> None:
     email = f"{secrets.token_hex(4)}@example.com"
-    command = [sys.executable, "-m", "netra", "user", "add", email, "--data-dir", str(server.data_dir)]
-    if url is not None:
-        command += ["--database-url", url]
+    place = ["--data-dir", str(server.data_dir), "--database-url", server.database_url]
+    command = [sys.executable, "-m", "netra", "user", "add", email, *place]
     subprocess.run(command, input=f"{secrets.token_urlsafe()}\n", text=True, check=True, capture_output=True)
     items = operator.get("/api/admin/audit").json()["items"]
     (entry,) = [each for each in items if each["target"] == email]

@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from support.accounts import Account, register, set_up_admin
-from support.server import ServerProcess
+from support.accounts import Account
+from support.runs import begin
 from support.sockets import open_socket
-
-AGENTS = [f"support.agents:{name}" for name in ("echo", "endless")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(
-        tmp_path_factory.mktemp("operations"), agents=AGENTS, environment={"NETRA_ALLOW_REGISTRATION": "true"}
-    ) as process:
-        yield process
-        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
-
-
-@pytest.fixture(scope="module")
-def admin(server: ServerProcess) -> Account:
-    return set_up_admin(server)
-
-
-@pytest.fixture
-def ann(server: ServerProcess, admin: Account) -> Account:
-    assert admin.id
-    return register(server.base_url)
-
-
-def begin(account: Account, agent: str) -> str:
-    with account.client() as client:
-        answer = client.post("/api/messages", json={"id": secrets.token_hex(6), "content": "Hello", "agent": agent})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["run_id"])
 
 
 def tile(picture: dict[str, Any], name: str) -> dict[str, Any]:
@@ -52,7 +21,7 @@ async def test_who_watches_sees_a_run_begin_and_end(admin: Account, ann: Account
     async with open_socket(admin) as socket:
         answer = await socket.ask("watch_operations", id="w1")
         assert (answer["type"], answer["id"]) == ("ack", "w1")
-        run_id = begin(ann, "endless")
+        run_id = begin(ann, "endless")["run_id"]
         seen = await socket.wait(
             lambda frame: frame["type"] == "operations" and run_id in [each["id"] for each in frame["executions"]]
         )

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from support.accounts import Account, register, set_up_admin
+from support.accounts import Account
+from support.runs import begin
 from support.server import ServerProcess
-
-AGENTS = [f"support.agents:{name}" for name in ("echo", "endless", "approving")]
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").create_database()
-    environment = {"NETRA_ALLOW_REGISTRATION": "true"}
-    with ServerProcess(
-        tmp_path_factory.mktemp("executions"), agents=AGENTS, database_url=url, environment=environment
-    ) as process:
-        yield process
-        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
+from support.waiting import block_until
 
 
-@pytest.fixture(scope="module")
-def admin(server: ServerProcess) -> Account:
-    return set_up_admin(server)
+def shown(operator: httpx.Client, run_id: str) -> dict[str, Any]:
+    return dict(operator.get(f"/api/admin/executions/{run_id}").raise_for_status().json())
 
 
-@pytest.fixture
-def operator(admin: Account) -> Iterator[httpx.Client]:
-    with admin.client() as client:
-        yield client
+def until(operator: httpx.Client, run_id: str, **expected: object) -> dict[str, Any]:
+    """The execution, once it shows what is expected."""
 
+    def found() -> dict[str, Any] | None:
+        execution = shown(operator, run_id)
+        return execution if expected.items() <= execution.items() else None
 
-@pytest.fixture
-def ann(server: ServerProcess, admin: Account) -> Account:
-    assert admin.id
-    return register(server.base_url)
-
-
-def begin(account: Account, agent: str) -> str:
-    with account.client() as client:
-        answer = client.post("/api/messages", json={"id": secrets.token_hex(6), "content": "Hello", "agent": agent})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["run_id"])
-
-
-def until(operator: httpx.Client, run_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while not holds(found := dict(operator.get(f"/api/admin/executions/{run_id}").raise_for_status().json())):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return found
+    return block_until(found, f"{run_id} with {expected}")
 
 
 def listed(operator: httpx.Client, **filters: object) -> dict[str, Any]:
@@ -67,8 +33,8 @@ def listed(operator: httpx.Client, **filters: object) -> dict[str, Any]:
 
 @pytest.mark.spec("tracker.every-run")
 def test_a_running_execution_shows_its_owner_phase_and_signs_of_life(operator: httpx.Client, ann: Account) -> None:
-    run_id = begin(ann, "endless")
-    until(operator, run_id, lambda found: found["state"] == "running")
+    run_id = begin(ann, "endless")["run_id"]
+    until(operator, run_id, state="running")
     (active,) = listed(operator, user=ann.id)["active"]
     assert (active["id"], active["user_id"], active["agent"], active["attempt"]) == (run_id, ann.id, "endless", 1)
     assert (active["state"], active["phase"], active["paused"]) == ("running", "working", False)
@@ -79,27 +45,27 @@ def test_a_running_execution_shows_its_owner_phase_and_signs_of_life(operator: h
     assert listed(operator, user=ann.id, agent="echo")["active"] == []
     with ann.client() as client:
         client.post(f"/api/runs/{run_id}/cancel")
-    found = until(operator, run_id, lambda found: found["ended_at"] is not None)
+    found = until(operator, run_id, phase="ended")
     assert (found["state"], found["status"]) == ("cancelled", "cancelled")
     assert listed(operator, user=ann.id)["active"] == []
 
 
 def test_an_execution_that_waits_for_a_person_says_so(operator: httpx.Client, ann: Account) -> None:
-    run_id = begin(ann, "approving")
-    found = until(operator, run_id, lambda found: found["phase"] == "waiting")
+    run_id = begin(ann, "approving")["run_id"]
+    found = until(operator, run_id, phase="waiting")
     assert found["progress_age_seconds"] is None
     (active,) = listed(operator, user=ann.id)["active"]
     assert (active["state"], active["paused"]) == ("running", True)
     with ann.client() as client:
         client.post(f"/api/runs/{run_id}/cancel")
-    until(operator, run_id, lambda found: found["ended_at"] is not None)
+    until(operator, run_id, phase="ended")
 
 
 @pytest.mark.spec("tracker.history")
 def test_what_ended_is_listed_in_pages_and_by_state_agent_and_user(operator: httpx.Client, ann: Account) -> None:
-    run_ids = [begin(ann, "echo") for _ in range(3)]
+    run_ids = [begin(ann, "echo")["run_id"] for _ in range(3)]
     for run_id in run_ids:
-        until(operator, run_id, lambda found: found["phase"] == "ended")
+        until(operator, run_id, phase="ended")
     ended = listed(operator, user=ann.id)["ended"]
     assert sorted(each["id"] for each in ended) == sorted(run_ids)
     assert [each["id"] for each in ended] == sorted(run_ids, reverse=True)
@@ -112,7 +78,7 @@ def test_what_ended_is_listed_in_pages_and_by_state_agent_and_user(operator: htt
     assert listed(operator, user=ann.id, state="running")["ended"] == []
     assert len(listed(operator, user=ann.id, state="completed", agent="echo")["ended"]) == 3
     assert listed(operator, user=ann.id, agent="endless")["ended"] == []
-    steps = until(operator, run_ids[0], lambda found: True)["steps"]
+    steps = shown(operator, run_ids[0])["steps"]
     assert steps[0]["phase"] == "created"
     assert [(step["phase"], step["state"]) for step in steps[-2:]] == [
         ("finalising", "completing"),
