@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -30,6 +31,7 @@ def command(
     if agents:
         settings = settings.model_copy(update={"agents": agents})
     logs.configure(settings.log_level, settings.log_format)
+    gc.disable()  # until `serve` is ready: hardly anything of what imports make is garbage
 
     from netra.app import serve
 
