@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -44,6 +43,8 @@ def guarded(command: Callable[..., int]) -> Callable[..., None]:
         except KeyboardInterrupt:
             code = 130
         except Exception:  # noqa: BLE001 - the boundary: a fault must not look like a finding
+            import traceback
+
             traceback.print_exc()
             complain("The checker failed. This is a fault of it, not of the code it checks; please report it.")
             code = 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -101,6 +103,35 @@ def test_since_knows_the_files_that_a_branch_deleted(tmp_path: Path) -> None:
     gone = json.loads(netra("check", "--since", "main", "--format", "json", cwd=tmp_path).stdout)["baseline"]["gone"]
     # Nothing of `old/deep` is left, so nobody can tell whether it was part of the check.
     assert {each["rule"] for each in gone} == {"SSOT101"}
+
+
+def test_since_reads_files_of_any_name_from_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["new\nline.py", "two  spaces.py", "Grüße.py", "quo'te\".py", "-dash.py", ":(top)x.py", "a\tb.py"]
+    bad = "from shop.report import nothing\n"
+    code = tmp_path / "code"  # the root of the code base is not that of the repository
+    write(code, TWINS)
+    for name in names:
+        (code / "shop" / name).write_text(bad)
+    (code / "shop/was_a_link.py").symlink_to("orders.py")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    git(tmp_path, "config", "diff.relative", "true")
+    for name in names:
+        (code / "shop" / name).write_text(f"{bad}from shop.report import nobody\n")
+    (code / "shop/was_a_link.py").unlink()
+    (code / "shop/was_a_link.py").write_text(bad)
+
+    log = tmp_path / "log"
+    write(tmp_path, {"bin/git": f'#!/bin/sh\necho "$*" >> \'{log}\'\nexec {shutil.which("git")} "$@"\n'})
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    done = netra("check", "--since", "main", "--format", "jsonl", "--select", "SSOT202", cwd=code)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    found = {(row["path"], row["subjects"][-1]) for row in rows if row["kind"] == "finding"}
+    assert {path for path, _ in found} == {*(f"shop/{name}" for name in names), "shop/was_a_link.py"}
+    assert {what for path, what in found if path != "shop/was_a_link.py"} == {"shop.report.nobody"}, done.stderr
+    assert log.read_text().count("cat-file") == 1
 
 
 def test_comments_allow_with_a_reason_and_those_that_allow_nothing_are_told_and_taken_out(tmp_path: Path) -> None:
