@@ -152,6 +152,10 @@ class SystemSessionAggregator:
 
     # What is known
 
+    def open_sessions(self) -> list[RequestSession]:
+        """The sessions in which something was asked, and which are not over."""
+        return list(self._open)
+
     def sessions(self) -> dict[str, DatabaseSessionMetrics]:
         """The metrics of the open sessions, by id."""
         return {session.metrics.session_id: session.metrics for session in self._open if session.metrics is not None}

@@ -20,6 +20,7 @@ from .aggregator import Health, SystemSessionFigures
 from .factory import RequestScopedSessionFactory
 from .identifiers import UserID
 from .metrics import DatabaseSessionMetrics, SystemSessionMetrics
+from .scopes import RequestSession
 from .tracker import UserSessionTracker
 from .uses import ConnectionUse
 
@@ -118,23 +119,25 @@ class UnifiedSessionMetricsProvider:
     def open_sessions(self) -> list[OpenSession]:
         """The database sessions that are open, the oldest first."""
         leaks, now = self._sessions.leaks, self._clock.monotonic()
-        by_session: dict[str, list[ConnectionUse]] = {}
+        uses: dict[RequestSession, list[ConnectionUse]] = {}
         for use in leaks.held():
-            by_session.setdefault(str(use.session.session_id), []).append(use)
+            uses.setdefault(use.session, []).append(use)
         found = []
-        for one in sorted(self._open(), key=lambda each: each.created_at):
-            uses = by_session.get(one.session_id, [])
-            statement = next((use.statement for use in uses if use.statement), "")
+        for session in self._sessions.aggregator.open_sessions():
+            if session.metrics is None:
+                continue
+            held = uses.get(session, [])
+            statement = next((use.statement for use in held if use.statement), session.last_statement)
             found.append(
                 OpenSession(
-                    one,
-                    uses[0].session.run_id if uses else None,
-                    max((now - use.since for use in uses), default=None),
+                    session.metrics,
+                    session.run_id,
+                    max((now - use.since for use in held), default=None),
                     statement.split(None, 1)[0].upper() if statement else None,
-                    any(use.reclaimed or leaks.is_overdue(use) for use in uses),
+                    any(use.reclaimed or leaks.is_overdue(use) for use in held),
                 )
             )
-        return found
+        return sorted(found, key=lambda each: each.metrics.created_at)
 
     async def end_session(self, session_id: str) -> None:
         """Take the connections of a database session back; whoever works with it gets an error.

@@ -54,6 +54,7 @@ class RequestSession:
         "established",
         "held",
         "kept",
+        "last_statement",
         "metrics",
         "request_id",
         "run_id",
@@ -85,6 +86,8 @@ class RequestSession:
         self.kept = kept
         self.held = 0
         """Connections it has at this moment."""
+        self.last_statement = ""
+        """Of the connections it gave back, without its values."""
         self.closed = False
         self.complained = False
         """Whether a failure of it was logged; further ones are only counted."""
@@ -145,6 +148,7 @@ class RequestSession:
         queries, use.queries = use.queries, 0
         if not queries:
             return
+        self.last_statement = use.statement
         metrics.db_queries.inc(queries)
         if not use.live and not self.closed and self.metrics is not None:
             self.metrics.query_count += queries

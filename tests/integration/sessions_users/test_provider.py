@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from netra.errors import NotFound
+from netra.errors import NotFound, SessionReclaimed
 from netra.sessions import DatabaseSessionMetrics, SystemSessionMetrics
 from netra.sessions.identifiers import UserID
 
@@ -46,6 +46,34 @@ async def test_both_sides_are_told_inside_a_running_loop(desk: Desk) -> None:
     assert (await provider.user(ada)).messages == 1
     with pytest.raises(NotFound):
         await provider.user(UserID("usr_nobody"))
+
+
+async def test_an_open_session_is_shown_with_its_owner_and_what_it_asked_last(desk: Desk) -> None:
+    provider = desk.provider
+    with desk.database.scope(request_id="run_1.1", user_id="usr_ada", run_id="run_1"):
+        await desk.database.query(lambda connection: connection.exec_driver_sql("SELECT 1") and None)
+        (idle,) = provider.open_sessions()
+        async with desk.database.read() as connection:
+            await connection.exec_driver_sql("values (1)")
+            desk.clock.advance(seconds=3)
+            (holding,) = provider.open_sessions()
+    assert (idle.metrics.user_id, idle.run_id) == ("usr_ada", "run_1")
+    assert (idle.statement_kind, idle.held_seconds) == ("SELECT", None)
+    assert (holding.statement_kind, holding.held_seconds, holding.leaked) == ("VALUES", 3, False)
+    assert provider.open_sessions() == []
+
+
+async def test_a_session_that_is_ended_loses_its_connection(desk: Desk) -> None:
+    provider = desk.provider
+    with desk.database.scope(request_id="req_1"):
+        with pytest.raises(SessionReclaimed):
+            async with desk.database.read() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+                (holding,) = provider.open_sessions()
+                await provider.end_session(holding.metrics.session_id)
+                await connection.exec_driver_sql("SELECT 1")
+        with pytest.raises(NotFound):
+            await provider.end_session(holding.metrics.session_id)
 
 
 @pytest.mark.spec("provider.unified")
