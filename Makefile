@@ -14,6 +14,8 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+# pip compiles what it installs, but not what is installed as sources: with PYTHONDONTWRITEBYTECODE, each start would.
+COMPILE := $(BIN)/python -m compileall -q src compat/src
 # The first Python on PATH that is new enough.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -36,11 +38,13 @@ $(BIN)/python:
 $(VENV)/.netra: pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
 	@echo "Installing Netra and building its page (a minute or two the first time)"
 	@$(PIP) install -c constraints.txt -e .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.netra-test: pyproject.toml compat/pyproject.toml constraints.txt hatch_build.py $(UI) | $(BIN)/python
 	@echo "Installing Netra, its page and the test tools (a minute or two the first time)"
 	@$(PIP) install -c constraints.txt -e '.[test]' -e ./compat
+	@$(COMPILE)
 	@touch $(VENV)/.netra $@
 
 serve: $(VENV)/.netra

@@ -57,6 +57,7 @@ class DevProcess:
             "NETRA_PORT": str(self.preferred_port),
             "NETRA_ALLOW_REGISTRATION": "true",
             "COLUMNS": "400",
+            "PYTHONDONTWRITEBYTECODE": "",
             **(environment or {}),
         }
         self._lines: list[str] = []

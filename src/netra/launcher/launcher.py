@@ -182,6 +182,8 @@ class _Plan:
         environment = {"NETRA_DATA_DIR": str(_below(config.directory, config.data_dir))}
         if config.level == "debug":
             environment["NETRA_LOG_LEVEL"] = "debug"
+        if config.cache:
+            environment |= services.kept_bytecode(state)
         database = config.database_url or f"sqlite:///{_below(config.directory, config.data_dir) / 'netra.db'}"
         if config.checkout is not None:
             first.append(preparations.dependencies(config.checkout))

@@ -56,6 +56,17 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(host, host)
 
 
+def kept_bytecode(state_dir: Path) -> dict[str, str]:
+    """Variables with which Python keeps what it compiles, also for a developer who wants none of it beside sources.
+
+    Compiling everything anew takes a server more than all the rest of its start. Python itself compares times and sizes
+    of sources with what it has kept.
+    """
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(state_dir / "bytecode")}
+
+
 def server(
     agents: tuple[str, ...], *, host: str, port: int, directory: Path, environment: Mapping[str, str]
 ) -> Service:

@@ -35,10 +35,10 @@ def get(url: str) -> httpx.Response:
     return httpx.get(url, timeout=10, trust_env=False)
 
 
-def nothing_is_left(checkout: Path, processes: list[psutil.Process]) -> None:
-    """No process, no lock, no record of a launcher."""
+def nothing_is_left(checkout: Path, processes: list[psutil.Process], *, but: set[str] | None = None) -> None:
+    """No process, no lock, no record of a launcher; in its directory only what helps the next one."""
     assert [process for process in processes if process.is_running()] == []
-    assert {path.name for path in (checkout / ".netra-dev").iterdir()} == LEFT_BEHIND
+    assert {path.name for path in (checkout / ".netra-dev").iterdir()} == LEFT_BEHIND | (but or set())
     assert list((checkout.parent / "cache" / "netra-dev").iterdir()) == []
 
 
@@ -103,18 +103,25 @@ def test_a_server_that_is_killed_comes_back_and_a_launcher_that_is_killed_is_cle
 
 @pytest.mark.spec("launcher.cache")
 def test_the_cache_changes_nothing_but_time(checkout: Path) -> None:
-    with DevProcess(checkout, "--no-cache") as slow:
+    no_bytecode = {"PYTHONDONTWRITEBYTECODE": "1"}
+    compiled = set(checkout.rglob("*.pyc"))
+    with DevProcess(checkout, "--no-cache", environment=no_bytecode) as slow:
         slow.wait_until_ready()
         below = slow.below()
         slow.interrupt()
-    with DevProcess(checkout) as quick:
+    nothing_is_left(checkout, below)
+    with DevProcess(checkout, environment=no_bytecode) as quick:
         quick.wait_until_ready()
         below += quick.below()
         quick.interrupt()
     done = {"Check dependencies", "Migrate the database"}
     assert done < what_it_did(slow)
     assert what_it_did(quick) == what_it_did(slow) - done
-    nothing_is_left(checkout, below)
+    nothing_is_left(checkout, below, but={"bytecode"})
+    kept = checkout / ".netra-dev" / "bytecode"
+    new = set(checkout.rglob("*.pyc")) - compiled
+    assert any(path.match("netra/app.*.pyc") for path in new), "the next server compiles itself again"
+    assert all(path.is_relative_to(kept) for path in new), "bytecode beside sources, where none is wanted"
 
 
 def what_it_did(dev: DevProcess) -> set[str]:
