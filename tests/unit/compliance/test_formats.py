@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import unescape
 
+import jsonschema_rs
 import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from netra.compliance.rule import Edit, Finding, Fix, Place, Severity
 from support.checking import TWINS
 from support.code_base import check
 
+DATA = Path(__file__).parents[2] / "data"
 NASTY = 'a "b" <c> & %d `e` | f: g, h\n::error::i\r\x1b[31m\x00 ]]> </script> ``` é \u202e \udcff'
 """What a message or a path could hold to leave its place in some format."""
 
@@ -116,6 +118,24 @@ def test_sarif_points_to_files_with_stable_fingerprints(tmp_path: Path) -> None:
     assert change["replacements"][0]["deletedRegion"] == {
         "startLine": 1, "startColumn": 1, "endLine": 2, "endColumn": 1,
     }  # fmt: skip
+
+
+def test_sarif_is_valid_by_its_schema(tmp_path: Path) -> None:
+    text = (DATA / "sarif/sarif-2.1.0-rtm.5.json").read_text("utf-8")
+    schema = json.loads(text.replace("{2}]?$", "{2}$"))  # a bracket too many in the pattern of languages
+    validator = jsonschema_rs.Draft4Validator(schema, validate_formats=True)
+
+    report = check(tmp_path, {**TWINS, "shop/again.py": TWINS["shop/orders.py"], "shop/odd name?#.py": "class A: pass"})
+    report = replace(report, findings=(*report.findings, nasty()), unreadable=((NASTY, NASTY),))
+    comparison = compare(report.findings, made_of(report.findings[:2]), rules=[], is_checked=[], root=tmp_path)
+    clean = Outcome(replace(report, findings=(), unreadable=()), ())
+    for each in (clean, Outcome(report, report.findings), Outcome(report, report.findings, comparison, ("fails",))):
+        document = json.loads(renderer("sarif")(each))
+        assert [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(document)] == []
+    results = document["runs"][0]["results"]
+    assert {"fixes", "relatedLocations", "baselineState", "ruleIndex"} <= {key for each in results for key in each}
+    results[0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert not validator.is_valid(document)
 
 
 def test_sarif_says_what_is_new(tmp_path: Path) -> None:
