@@ -56,6 +56,16 @@ class StoredExecution:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions are asked for: those that have all that is given here."""
+
+    state: ExecutionState | None = None
+    agent: str | None = None
+    user_id: str | None = None
+    thread_id: str | None = None
+
+
 class ExecutionOverview:
     """See the module.
 
@@ -68,16 +78,15 @@ class ExecutionOverview:
         self.tracker = tracker
         self._database = database
 
-    async def active(
-        self, *, state: ExecutionState | None = None, agent: str | None = None, user_id: str | None = None
-    ) -> list[ActiveExecution]:
-        """Executions that have not ended, in the order of their creation; with what is given, only those."""
+    async def active(self, only: ExecutionFilter) -> list[ActiveExecution]:
+        """Executions that have not ended, in the order of their creation."""
         records = [
             record
             for record in self.tracker.get_active_executions()
-            if state in (None, record.state)
-            and agent in (None, record.agent_name)
-            and user_id in (None, record.user_id)
+            if only.state in (None, record.state)
+            and only.agent in (None, record.agent_name)
+            and only.user_id in (None, record.user_id)
+            and only.thread_id in (None, record.thread_id)
         ]
         if not records:
             return []
@@ -88,13 +97,7 @@ class ExecutionOverview:
         return [ActiveExecution(record, workers.get(record.execution_id)) for record in records]
 
     async def ended(
-        self,
-        *,
-        limit: int,
-        before: str | None = None,
-        state: ExecutionState | None = None,
-        agent: str | None = None,
-        user_id: str | None = None,
+        self, only: ExecutionFilter, *, limit: int, before: str | None = None
     ) -> tuple[list[StoredExecution], str | None]:
         """Executions that have ended, of all processes, the latest created first.
 
@@ -106,14 +109,17 @@ class ExecutionOverview:
             The page, and `before` of the next one, None after the last.
         """
         statement = select(runs).where(runs.c.ended_at.is_not(None)).order_by(runs.c.id.desc()).limit(limit + 1)
-        if state is not None:
-            if state not in FINAL:
+        if only.state is not None:
+            if only.state not in FINAL:
                 return [], None
-            statement = statement.where(runs.c.state.in_([name for name, of in STATE_OF_RUN.items() if of is state]))
-        if agent is not None:
-            statement = statement.where(runs.c.agent == agent)
-        if user_id is not None:
-            statement = statement.where(runs.c.user_id == user_id)
+            names = [name for name, state in STATE_OF_RUN.items() if state is only.state]
+            statement = statement.where(runs.c.state.in_(names))
+        if only.agent is not None:
+            statement = statement.where(runs.c.agent == only.agent)
+        if only.user_id is not None:
+            statement = statement.where(runs.c.user_id == only.user_id)
+        if only.thread_id is not None:
+            statement = statement.where(runs.c.thread_id == only.thread_id)
         if before is not None:
             statement = statement.where(runs.c.id < before)
         async with self._database.read() as connection:

@@ -53,6 +53,7 @@ class Login:
 
     id: str
     user_id: str
+    email: str
     user_agent: str
     created_at: datetime
     last_seen_at: datetime
@@ -196,20 +197,22 @@ class Accounts:
         self._announce(user_id)
         return await self.get(user_id)
 
-    async def logins(self, user_id: str) -> list[Login]:
-        """The valid logins of a user, the one used last first.
+    async def logins(self, user_id: str | None = None, *, limit: int | None = None) -> list[Login]:
+        """The valid logins of a user, or of everybody, the one used last first.
 
         Raises:
             NotFound: there is no such user.
         """
-        await self.get(user_id)
-        now = micros(self._clock.now())
         wanted = (
-            select(logins)
+            select(logins, users.c.email)
             .join(users, users.c.id == logins.c.user_id)
-            .where(logins.c.user_id == user_id, active(now))
+            .where(active(micros(self._clock.now())))
             .order_by(logins.c.last_seen_at.desc(), logins.c.id)
+            .limit(limit)
         )
+        if user_id is not None:
+            await self.get(user_id)
+            wanted = wanted.where(logins.c.user_id == user_id)
         rows = await self._database.query(lambda connection: connection.execute(wanted).all())
         return [_login(row) for row in rows]
 
@@ -280,5 +283,11 @@ def _account(row: Row[*tuple[Any, ...]]) -> Account:
 
 def _login(row: Row[*tuple[Any, ...]]) -> Login:
     return Login(
-        row.id, row.user_id, row.user_agent, moment(row.created_at), moment(row.last_seen_at), moment(row.expires_at)
+        id=row.id,
+        user_id=row.user_id,
+        email=row.email,
+        user_agent=row.user_agent,
+        created_at=moment(row.created_at),
+        last_seen_at=moment(row.last_seen_at),
+        expires_at=moment(row.expires_at),
     )

@@ -70,6 +70,10 @@ async def test_ending_a_login_closes_its_connections_and_no_other(
     async with open_socket(ann) as first, open_socket(other) as second:
         logins = operator.get(f"/api/admin/users/{ann.id}/logins").json()["items"]
         assert [each["connections"] for each in logins] == [1, 1]
+        everybody = operator.get("/api/admin/logins").json()["items"]
+        assert [each for each in everybody if each["user_id"] == ann.id] == logins
+        assert {each["email"] for each in logins} == {ann.email}
+        assert operator.get("/api/admin/logins", params={"limit": 1}).json()["items"] == everybody[:1]
         newest = max(logins, key=lambda each: str(each["id"]))
         assert operator.delete(f"/api/admin/logins/{newest['id']}").status_code == 204
         assert await second.close_code_within() == 4401
@@ -134,6 +138,7 @@ def test_others_get_the_answer_for_nothing_and_change_nothing(admin: Account, an
         ("PATCH", f"/api/admin/users/{ann.id}", {"admin": True}),
         ("POST", f"/api/admin/users/{admin.id}/password", None),
         ("GET", f"/api/admin/users/{admin.id}/logins", None),
+        ("GET", "/api/admin/logins", None),
         ("GET", f"/api/admin/users/{admin.id}/tokens", None),
         ("DELETE", "/api/admin/logins/ses_1", None),
         ("DELETE", "/api/admin/tokens/pat_1", None),

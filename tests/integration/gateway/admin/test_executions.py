@@ -78,6 +78,8 @@ def test_what_ended_is_listed_in_pages_and_by_state_agent_and_user(operator: htt
     assert listed(operator, user=ann.id, state="running")["ended"] == []
     assert len(listed(operator, user=ann.id, state="completed", agent="echo")["ended"]) == 3
     assert listed(operator, user=ann.id, agent="endless")["ended"] == []
+    of_thread = listed(operator, thread=ended[0]["thread_id"])
+    assert (of_thread["ended"], of_thread["active"]) == ([ended[0]], [])
     steps = shown(operator, run_ids[0])["steps"]
     assert steps[0]["phase"] == "created"
     assert [(step["phase"], step["state"]) for step in steps[-2:]] == [

@@ -83,6 +83,8 @@ class PasswordModel(BaseModel):
 
 class LoginModel(BaseModel):
     id: str
+    user_id: str
+    email: str = Field(description="Of its user.")
     user_agent: str
     created_at: Moment
     last_seen_at: Moment
@@ -93,6 +95,8 @@ class LoginModel(BaseModel):
     def of(cls, login: Login, connections: int) -> LoginModel:
         return cls(
             id=login.id,
+            user_id=login.user_id,
+            email=login.email,
             user_agent=login.user_agent,
             created_at=login.created_at,
             last_seen_at=login.last_seen_at,
@@ -182,18 +186,6 @@ def accounts_admin_routes(
         """A new password, shown once. The user's logins and tokens end."""
         return PasswordModel(password=await accounts.reset_password(actor_of(caller), clean_id(user_id)))
 
-    @router.get("/users/{user_id}/logins", responses=problems(404))
-    async def logins_of_user(user_id: str, _: Principal = administrator) -> LoginList:
-        """A user's valid logins, the one used last first."""
-        found = await accounts.logins(clean_id(user_id))
-        open_now = Counter(each.login_id for each in connected())
-        return LoginList(items=[LoginModel.of(each, open_now[each.id]) for each in found])
-
-    @router.delete("/logins/{login_id}", status_code=204, responses=problems(404))
-    async def end_login(login_id: str, caller: Principal = administrator) -> None:
-        """End a login; its connections close at once."""
-        await accounts.end_login(actor_of(caller), clean_id(login_id))
-
     @router.get("/users/{user_id}/tokens", responses=problems(404))
     async def tokens_of_user(user_id: str, _: Principal = administrator) -> TokenList:
         """A user's personal access tokens, the newest first."""
@@ -211,4 +203,30 @@ def accounts_admin_routes(
         found, more = await audit.page(limit, clean_id(cursor, field="cursor") if cursor else None)
         return AuditList(items=[AuditModel.of(each) for each in found], next_cursor=more)
 
+    _add_logins(router, require_admin, accounts, connected)
     return router
+
+
+def _add_logins(
+    router: APIRouter, require_admin: Require, accounts: Accounts, connected: Callable[[], list[Principal]]
+) -> None:
+    administrator = Depends(require_admin)
+
+    def listed(found: list[Login]) -> LoginList:
+        open_now = Counter(each.login_id for each in connected())
+        return LoginList(items=[LoginModel.of(each, open_now[each.id]) for each in found])
+
+    @router.get("/logins", responses=problems(404, 422))
+    async def logins_of_everybody(_: Principal = administrator, limit: Limit = 50) -> LoginList:
+        """Valid logins, the one used last first."""
+        return listed(await accounts.logins(limit=limit))
+
+    @router.get("/users/{user_id}/logins", responses=problems(404))
+    async def logins_of_user(user_id: str, _: Principal = administrator) -> LoginList:
+        """A user's valid logins, the one used last first."""
+        return listed(await accounts.logins(clean_id(user_id)))
+
+    @router.delete("/logins/{login_id}", status_code=204, responses=problems(404))
+    async def end_login(login_id: str, caller: Principal = administrator) -> None:
+        """End a login; its connections close at once."""
+        await accounts.end_login(actor_of(caller), clean_id(login_id))

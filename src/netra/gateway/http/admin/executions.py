@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from netra.chat import Runs
 from netra.chat.trace import Trace
 from netra.executions import Breakers, ExecutionRecord, ExecutionState
-from netra.executions.overview import ActiveExecution, ExecutionOverview, StoredExecution
+from netra.executions.overview import ActiveExecution, ExecutionFilter, ExecutionOverview, StoredExecution
 from netra.gateway.http.api import Limit, Require
 from netra.gateway.http.models import Moment
 from netra.gateway.http.problems import problems
@@ -168,15 +168,20 @@ def executions_admin_routes(
         state: Annotated[ExecutionState | None, Query(description="Only those in this state.")] = None,
         agent: Annotated[str | None, Query(description="Only those of this agent.")] = None,
         user: Annotated[str | None, Query(description="Only those of the user with this id.")] = None,
+        thread: Annotated[str | None, Query(description="Only those of the thread with this id.")] = None,
         limit: Limit = 50,
         cursor: Annotated[str | None, Query()] = None,
     ) -> ExecutionsModel:
         """Active executions, recent ones that ended, circuit breakers, and refused attempts."""
-        agent = clean_text(agent, field="agent", max_chars=128) if agent else None
-        user_id = clean_id(user, field="user") if user else None
+        only = ExecutionFilter(
+            state=state,
+            agent=clean_text(agent, field="agent", max_chars=128) if agent else None,
+            user_id=clean_id(user, field="user") if user else None,
+            thread_id=clean_id(thread, field="thread") if thread else None,
+        )
         before = clean_id(cursor, field="cursor") if cursor else None
-        active = await executions.active(state=state, agent=agent, user_id=user_id)
-        ended, more = await executions.ended(limit=limit, before=before, state=state, agent=agent, user_id=user_id)
+        active = await executions.active(only)
+        ended, more = await executions.ended(only, limit=limit, before=before)
         figures = executions.tracker.get_metrics()
         return ExecutionsModel(
             active=[ActiveExecutionModel.of(found) for found in active],
