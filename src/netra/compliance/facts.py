@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 9
+VERSION: Final = 10
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 ANY_NAME: Final = "*"
@@ -160,6 +160,8 @@ class Function(Struct, frozen=True):
     lines."""
     admits: str
     """Of a stub, the words by which its comments and docstring say so; see `text.Lines.admission`."""
+    documented: int
+    """Lines of its docstring."""
 
 
 class Assignment(Struct, frozen=True):

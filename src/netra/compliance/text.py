@@ -21,7 +21,7 @@ _SUPPRESSION = re.compile(r"#\s*ssot:\s*allow\[([^\]]*)\]\s*(.*)$")
 
 _GENERATED = re.compile(
     r"@generated\b|\bdo(?: not|n.t) (?:edit|modify)\b|\bauto(?:matically)?[- ]?generated\b"
-    r"|^#(?:\W|\b(?:this|the|file|code|module|is|was|been|has|please)\b)*generated\b",
+    r"|^#(?:\W|\b(?:this|the|an?|file|code|module|is|was|been|has|please)\b)*generated\b",
     re.IGNORECASE,
 )
 _HEAD_LINES = 40

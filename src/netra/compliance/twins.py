@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from itertools import combinations
@@ -52,6 +52,10 @@ _LAYERS = {
     "dict": frozenset({"TypedDict"}),
     "exception": frozenset({"Exception", "BaseException"}),
 }
+
+
+PARALLEL = 3
+"""Modules of one name in two packages, from which on these are built alike."""
 
 
 class Nearness(IntEnum):
@@ -98,6 +102,7 @@ class Family:
         nearness: of the nearest two.
         configured: whether the configuration says which is canonical.
         homonyms: definitions of the same name that have nothing in common with these.
+        parallel: they lie in packages that have the same modules, one for each language, protocol or the like.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Family:
     configured: bool
     several_deployables: bool
     homonyms: tuple[Twin, ...] = ()
+    parallel: bool = False
 
     @property
     def canonical(self) -> Twin:
@@ -318,10 +324,29 @@ def _split(
         by_deployable[deployables.of(twin.file)].append(twin)
     for group in by_deployable.values():
         if len(group) > 1:
-            yield from _families(config, name, group, several=False)
+            for family in _families(config, name, group, several=False):
+                yield replace(family, parallel=True) if _are_parallel(project, family.twins) else family
     if len(by_deployable) > 1:
         first = [min(group, key=_rank) for group in by_deployable.values()]
         yield from _families(config, name, first, several=True)
+
+
+def _are_parallel(project: Project, twins: Iterable[Twin]) -> bool:
+    """Whether definitions are the same part of packages beside each other that are built alike."""
+    files = [each.file for each in twins]
+    above = {_directory(file.directory) for file in files}
+    if len(above) > 1 or len({file.path.rpartition("/")[2] for file in files}) > 1 or files[0].is_package:
+        return False
+    modules = project.once(_modules_by_directory)
+    return len(set.intersection(*(modules[file.directory] for file in files))) >= PARALLEL
+
+
+def _modules_by_directory(project: Project) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in project.files:
+        if not file.is_package:
+            found[file.directory].add(file.path.rpartition("/")[2])
+    return found
 
 
 def _rank(twin: Twin) -> tuple[int, int, int, int, str]:

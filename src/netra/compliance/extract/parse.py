@@ -8,6 +8,8 @@ import warnings
 
 from netra.compliance.facts import Trouble
 
+from .newer import without_newer
+
 _TOP = re.compile(r"^(?!(?:else|elif|except|finally)\b)(?=[^\s#)\]}])", re.MULTILINE)
 _MOST_JOINED = 40
 _TOGETHER = 64
@@ -34,6 +36,8 @@ def parse(text: str) -> tuple[list[ast.stmt], list[Trouble]]:
         except (SyntaxError, ValueError) as error:
             if "\0" in text:
                 return _parse_again(text.replace("\0", " "), Trouble(1, "has NUL bytes"))
+            if (older := without_newer(text)) != text:
+                return parse(older)
             line = getattr(error, "lineno", None) or 1
             return _parse_again(text, Trouble(line, getattr(error, "msg", None) or str(error)))
 

@@ -10,7 +10,17 @@ from msgspec import structs
 from netra.compliance import text as source_text
 from netra.compliance.facts import MODULE, Class, FileFacts, Function, How, Import, ImportGuard, Member, Trouble
 
-from .bodies import EXPECTING, IMPORT_ERRORS, caught_by, guard_of, has_imports, is_nothing, is_type_checking, stub
+from .bodies import (
+    EXPECTING,
+    IMPORT_ERRORS,
+    caught_by,
+    docstring_lines,
+    guard_of,
+    has_imports,
+    is_nothing,
+    is_type_checking,
+    stub,
+)
 from .names import ITERATORS, annotation_of, base, decorator, dotted, parameters_of, signature
 from .scopes import ClassScope, NameScope, Scene, at, value_of
 from .targets import Targets
@@ -209,6 +219,7 @@ class Statements(Targets):
             self._lines.digest(first, end),
             self._lines.sketch(first, end),
             self._lines.admission(node.lineno, end) if kind else "",
+            docstring_lines(node.body),
         )
 
     def _method(

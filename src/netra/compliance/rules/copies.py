@@ -97,8 +97,13 @@ def _texts(file: File) -> Iterator[tuple[tuple[Hashable, str], int]]:
         return
     home = _home(file)
     for at, row in enumerate(file.facts.functions):
-        if row.digest and row.sketch and not row.stub and row.outer == MODULE:
+        if row.digest and row.sketch and not row.stub and row.outer == MODULE and not _is_accessor(row):
             yield (home, row.digest), at
+
+
+def _is_accessor(row: Function) -> bool:
+    """Whether a function is what an assignment to a property calls: those of one type have one text."""
+    return any(each.endswith((".setter", ".deleter")) for each in row.decorators)
 
 
 def _sketches(file: File) -> Iterator[tuple[int, _Sketch]]:

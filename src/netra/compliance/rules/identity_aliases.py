@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How
-from netra.compliance.importers import ClassKey
+from netra.compliance.importers import ClassKey, imports_by_name
 from netra.compliance.naming import is_foreign, stems
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -49,7 +49,8 @@ def overloads(project: Project, config: Config) -> Iterable[Finding]:
             yield _finding(symbol, found, f"{name} has {len(names)} further names: {', '.join(names)}.")
         elif odd:
             listed = " and ".join(sorted({each.name for each in odd}))
-            yield _finding(symbol, odd, f"{listed} is {name}: the names have no word in common.")
+            severity = Severity.WARNING if any(_is_passed_on(project, each) for each in odd) else Severity.INFO
+            yield _finding(symbol, odd, f"{listed} is {name}: the names have no word in common.", severity)
 
 
 def _aliases(project: Project) -> dict[ClassKey, list[_Alias]]:
@@ -73,6 +74,16 @@ def _aliases_in(project: Project, file: File) -> list[tuple[ClassKey, _Alias]]:
     return found
 
 
+def _is_passed_on(project: Project, alias: _Alias) -> bool:
+    """Whether other modules take the class by its further name. One that stays where it is explains what a class is
+    used for there."""
+    for file, index in project.table(imports_by_name).get(alias.name):
+        row = file.facts.imports[index]
+        if not file.is_package and project.module(file, row.module, row.level).file is alias.file:
+            return True
+    return False
+
+
 def _is_class_name(name: str) -> bool:
     """Whether a public name is written like that of a class: others are settings that hold one."""
     return name[:1].isupper() and not name.isupper() and "_" not in name and not name.endswith(_OF_TYPES)
@@ -94,12 +105,12 @@ def _begin_alike(one: str, other: str) -> bool:
     return long.startswith(short[:ROOT]) if len(short) >= SHORT else long.startswith(short)
 
 
-def _finding(symbol: Symbol, found: list[_Alias], message: str) -> Finding:
+def _finding(symbol: Symbol, found: list[_Alias], message: str, severity: Severity = Severity.WARNING) -> Finding:
     found = sorted(found, key=lambda each: (each.file.path, each.line))
     first = found[0]
     return Finding(
         "SSOT124",
-        Severity.WARNING,
+        severity,
         Place(first.file.path, first.line, first.name),
         message,
         (symbol.qualified, *sorted({f"{each.file.module}.{each.name}" for each in found})),

@@ -40,8 +40,9 @@ _OF_THE_PROCESS = frozenset(
         "app", "application", "blueprint", "cache", "caches", "catalog", "cli", "command", "config", "configuration",
         "console", "counter", "dispatcher", "docs", "env", "environment", "factory", "hook", "hooks", "instrumentation",
         "instrumentor", "lazy", "library", "limiter", "loader", "locator", "log", "logger", "logging", "memo",
-        "metric", "metrics", "namespace", "parser", "patcher", "plugin", "plugins", "pool", "proxy", "registrar",
-        "registries", "registry", "router", "schema", "setting", "settings", "signal", "stats", "telemetry", "tracer",
+        "metric", "metrics", "namespace", "parser", "patcher", "plugin", "plugins", "pool", "printer", "proxy",
+        "registrar", "registries", "registry", "router", "schema", "setting", "settings", "signal", "stats",
+        "telemetry", "tracer",
     }
 )  # fmt: skip
 """Words of names of what a process has one of on purpose."""

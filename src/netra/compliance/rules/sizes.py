@@ -1,6 +1,7 @@
 """Files and functions that nobody reads in one sitting (SSOT701, SSOT702). The limits are configuration.
 
-What a program wrote, what others wrote and database revisions are not measured: nobody edits them.
+What a program wrote, what others wrote and database revisions are not measured: nobody edits them. The docstring of a
+function is not counted: a good one is no reason to split.
 """
 
 from __future__ import annotations
@@ -46,15 +47,16 @@ def _functions(project: Project, config: Config) -> Iterator[Finding]:
 def _functions_in(project: Project, file: File, config: Config) -> list[Finding]:
     findings = []
     for row in file.facts.functions:
-        lines = row.end - row.line + 1
+        lines = row.end - row.line + 1 - row.documented
         severity = _severity(lines, config.max_function_lines)
         if severity is not None and _is_own(file):
+            counted = f"{lines:,} lines{' without its docstring' if row.documented else ''}"
             findings.append(
                 Finding(
                     "SSOT702",
                     severity,
                     Place(file.path, row.line),
-                    f"`{row.qualname}` has {lines:,} lines, more than {_limit(severity, config.max_function_lines):,}.",
+                    f"`{row.qualname}` has {counted}, more than {_limit(severity, config.max_function_lines):,}.",
                     (f"{file.module}.{row.qualname}",),
                     hint="Each paragraph that has a comment above it is a function that wants that name.",
                 )

@@ -24,7 +24,7 @@ _SHOWN_AS_NOTHING = (
     "abstract", "base", "dummy", "fake", "interface", "mixin", "mock", "noop", "no_op", "null", "placeholder",
     "protocol", "stub", "template",
 )  # fmt: skip
-"""In the name of a class or a module that does nothing on purpose."""
+"""In the name of a function, a class or a module that does nothing on purpose."""
 _DEMAND_NOTHING = frozenset(
     {"object", "dict", "list", "tuple", "str", "int", "set", "Exception", "BaseException", "RuntimeError", "ValueError",
      "Enum", "IntEnum", "StrEnum", "NamedTuple", "TypedDict", "Generic", "BaseModel", "UserDict", "UserList"}
@@ -48,6 +48,7 @@ def _look(project: Project, file: File) -> list[Finding]:
             or row.admits.startswith("dummy")
             or not _is_public(row)
             or _does_nothing_on_purpose(file.path)
+            or _does_nothing_on_purpose(row.name)
         ):
             continue
         if row.decorators and row.admits.endswith("mock"):

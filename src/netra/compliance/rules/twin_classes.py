@@ -35,7 +35,8 @@ def classify(family: Family) -> tuple[str, Severity] | None:
     if not family.alike:
         return ("SSOT101", Severity.INFO) if family.is_specific and family.nearness >= Nearness.FILE else None
     rule = "SSOT105" if family.is_enum else "SSOT103" if family.likeness >= DRIFTED else "SSOT101"
-    return rule, Severity.ERROR if _is_dangerous(family) else Severity.INFO
+    dangerous = _is_dangerous(family) and not (family.parallel and rule == "SSOT101")
+    return rule, Severity.ERROR if dangerous else Severity.INFO
 
 
 def _have_the_same_members(family: Family) -> bool:

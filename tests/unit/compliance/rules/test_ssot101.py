@@ -114,6 +114,18 @@ def test_parts_that_never_see_each_other_are_only_a_remark(tmp_path: Path) -> No
     assert one(check(tmp_path, files, ONLY), "SSOT101").severity is Severity.ERROR
 
 
+def test_packages_beside_each_other_that_are_built_alike_may_share_names(tmp_path: Path) -> None:
+    left, right = either("PoolKeeper")
+    files = {"app/__init__.py": ""}
+    for name, text in (("c", left), ("cpp", right)):
+        files |= {f"app/{name}/__init__.py": "", f"app/{name}/pool.py": text}
+        files |= {f"app/{name}/use.py": "from .pool import PoolKeeper\n", f"app/{name}/ids.py": f"IDS = '{name}'\n"}
+    files["app/both.py"] = "from .c.pool import PoolKeeper\nfrom .cpp.pool import PoolKeeper as Other\n"
+    assert one(check(tmp_path, files, ONLY), "SSOT101").severity is Severity.INFO
+    (tmp_path / "app/cpp/ids.py").rename(tmp_path / "app/cpp/names.py")
+    assert one(check(tmp_path, {}, ONLY), "SSOT101").severity is Severity.ERROR
+
+
 def two(first: str, second: str, one_path: str = "app/a.py", other_path: str = "app/b.py") -> dict[str, str]:
     return {"app/__init__.py": "", one_path: first, other_path: second}
 
@@ -167,6 +179,9 @@ NOT_TWINS = {
     "definitions by platform": two(
         FIRST, "import sys\nif sys.platform == 'win32':\n    class PoolKeeper:\n        start = stop = c = 1\n"
     ),
+    "modules by platform, written together": two(FIRST, SECOND, "app/_posixpool.py", "app/_win32pool.py"),
+    "what is named as the one of the past": two(FIRST, SECOND, "app/pool.py", "app/pool_obsolete.py"),
+    "revisions in a folder of one migration": two(FIRST, SECOND, "app/a/migration/a/b.py", "app/b/migration/b/c.py"),
     "modules by platform": two(FIRST, SECOND, "app/pool_linux.py", "app/pool_windows.py"),
     "styles of calling": two(FIRST, SECOND, "app/aio/pool.py", "app/sync/pool.py"),
     "revisions of a database": two(FIRST, SECOND, "app/migrations/a.py", "app/migrations/b.py"),

@@ -37,6 +37,16 @@ def test_three_copies_are_one_finding(tmp_path: Path) -> None:
     assert len(finding.related) == 2
 
 
+def test_what_sets_a_property_is_no_copy(tmp_path: Path) -> None:
+    setter = "".join(
+        f"    {line}\n" for line in ("@size.setter", *COPIED.replace("wash(text)", "size(self, text)").split("\n"))
+    )
+    files = {"app/__init__.py": "", "app/a.py": f"class A:\n{setter}", "app/b.py": f"class B:\n    x = 1\n{setter}"}
+    assert ids(check(tmp_path, files, ONLY)) == []
+    plain = {path: text.replace("    @size.setter\n", "") for path, text in files.items()}
+    assert ids(check(tmp_path, plain, ONLY)) == ["SSOT111"]
+
+
 def test_one_other_line_is_no_copy(tmp_path: Path) -> None:
     files = {**TREE, "app/b.py": TREE["app/b.py"].replace("'5', 'x'", "'5', 'y'")}
     assert ids(check(tmp_path, files, ONLY)) == []

@@ -46,6 +46,12 @@ def test_names_of_several_modules_are_counted_together(tmp_path: Path) -> None:
 def test_one_name_without_a_word_in_common_is_enough(tmp_path: Path) -> None:
     finding = one(check(tmp_path, tree("RequestScope"), ONLY), "SSOT124")
     assert finding.message == "RequestScope is UserExecutionContext: the names have no word in common."
+    assert finding.severity is Severity.INFO
+
+
+def test_it_is_a_warning_once_other_modules_take_the_class_by_that_name(tmp_path: Path) -> None:
+    files = {**tree("RequestScope"), "app/use.py": "from app.names import RequestScope\n"}
+    assert one(check(tmp_path, files, ONLY), "SSOT124").severity is Severity.WARNING
 
 
 NOT_OVERLOAD = {

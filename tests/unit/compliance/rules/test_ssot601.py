@@ -11,6 +11,11 @@ from support.code_base import check, ids, one
 RULE = {"select": ["SSOT601"]}
 
 
+def test_a_function_that_is_called_a_mock_is_one(tmp_path: Path) -> None:
+    text = 'def mock_success(request):\n    """This is a mock."""\n    return True\n'
+    assert ids(check(tmp_path, {"shop/__init__.py": "", "shop/bank.py": text}, RULE)) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

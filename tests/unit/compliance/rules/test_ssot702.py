@@ -33,6 +33,13 @@ def test_methods_and_functions_within_functions_are_measured(tmp_path: Path) -> 
     assert any("inner" in each.message for each in report.findings)
 
 
+def test_its_docstring_does_not_count(tmp_path: Path) -> None:
+    said = function("fits", 5).replace("():\n", "():\n    '''Fits.\n\n    Whatever it says.\n    '''\n")
+    assert ids(check(tmp_path, {"app/a.py": said}, LIMITS)) == []
+    found = one(check(tmp_path, {"app/a.py": f"{said}    return x\n"}, LIMITS), "SSOT702")
+    assert "has 6 lines without its docstring, more than 5" in found.message
+
+
 def test_decorators_do_not_count(tmp_path: Path) -> None:
     assert ids(check(tmp_path, {"app/a.py": "@one\n@two\n@three\n" + function("fits", 5)}, LIMITS)) == []
 

@@ -21,6 +21,23 @@ def test_a_file_with_a_syntax_error_is_a_warning_at_the_line_of_the_error(tmp_pa
     assert "a newer Python" in found.hint
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("type Pair[T] = tuple[T, T]\ntype Name = str\n", id="a name of a type"),
+        pytest.param("def first[T: (int, str)](rows: list[T]) -> T:\n    return rows[0]\n", id="a generic function"),
+        pytest.param("class Box[T]:\n    async def get[S](self): ...\n", id="a generic class"),
+        pytest.param("class Box[\n    T = int,\n]:\n    x = 1\n", id="over several lines"),
+        pytest.param("def f():\n    try:\n        g()\n    except KeyError, os.Missing:\n        pass\n", id="except"),
+    ],
+)
+def test_syntax_that_is_newer_than_the_python_that_runs_is_read(tmp_path: Path, text: str) -> None:
+    report = check(tmp_path, {"app/a.py": f"{text}\n\nclass Last:\n    pass\n"}, RULE)
+    assert ids(report) == []
+    (last,) = [each for file in report.project.files for each in file.facts.classes if each.name == "Last"]
+    assert last.line == text.count("\n") + 3
+
+
 def test_a_file_that_is_no_text_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app/binary.py").write_bytes(b"\x00\x01\xff\xfe\x00 not python (")
