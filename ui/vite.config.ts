@@ -28,9 +28,11 @@ export default defineConfig({
   },
   server: {
     port: 5173,
+    // The server sees the address that the browser sees, and so takes this page for its own: it refuses those of others.
     proxy: {
-      "/api": server,
-      "/ws": { target: server.replace(/^http/, "ws"), ws: true },
+      "/api": { target: server, changeOrigin: false },
+      "/ops/report": { target: server, changeOrigin: false },
+      "/ws": { target: server.replace(/^http/, "ws"), changeOrigin: false, ws: true },
     },
   },
 });
