@@ -126,13 +126,14 @@ def look(place: Target, progress: Progress = lambda what, done, of: None) -> Rep
         if report is not None:
             looked.save()
         else:
+            from .ages import dated
             from .check import judge, selected
 
             rules = selected(config)
             facts = read()
             seconds["read files"] = time.perf_counter() - started
             report = judge(tree, facts.files, config, rules, seconds=seconds, progress=progress)
-            report = remember.keep(looked, report)
+            report = remember.keep(looked, dated(report))
     report.seconds.update(seconds)
     return report
 

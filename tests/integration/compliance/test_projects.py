@@ -134,6 +134,39 @@ def test_since_reads_files_of_any_name_from_one_process(tmp_path: Path, monkeypa
     assert log.read_text().count("cat-file") == 1
 
 
+def test_a_shim_says_when_it_was_last_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {
+        "shop/__init__.py": "",
+        "shop/orders.py": "class Order:\n    def pay(self) -> None: ...\n",
+        "shop/old.py": "from shop.orders import Order\n__all__ = ['Order']\n",
+        "shop/o\nd.py": "from shop.orders import Order\n__all__ = ['Order']\n",
+        "shop/new.py": "from shop.orders import Order\n__all__ = ['Order']\n",
+        "pyproject.toml": "",
+    }
+
+    def last(root: Path) -> dict[str, list[str]]:
+        done = netra("check", "--select", "SSOT132", "--format", "json", "--no-cache", cwd=root)
+        found = json.loads(done.stdout)["findings"]
+        return {each["path"]: [line for line in each["details"] if "commit" in line] for each in found}
+
+    code = tmp_path / "here/code"
+    write(code, tree)
+    assert list(last(code).values()) == [[], [], []]
+    git(tmp_path / "here", "init", "-q", "-b", "main")
+    for day, name in (("2019-03-04", "shop/old.py"), ("2021-05-06", "shop/o\nd.py"), ("2022-07-08", "shop/orders.py")):
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{day}T12:00:00Z")
+        git(code, "add", name)
+        git(code, "commit", "-q", "-m", name)
+    assert last(code) == {
+        "shop/old.py": ["last commit 2019-03-04"],
+        "shop/o\nd.py": ["last commit 2021-05-06"],
+        "shop/new.py": [],
+    }
+    # Where a clone ends, every file seems to be as young as its last commit.
+    git(tmp_path, "clone", "-q", "--depth", "1", (tmp_path / "here").as_uri(), "shallow")
+    assert list(last(tmp_path / "shallow/code").values()) == [[], []]
+
+
 def test_comments_allow_with_a_reason_and_those_that_allow_nothing_are_told_and_taken_out(tmp_path: Path) -> None:
     write(tmp_path, TWINS)
     report = tmp_path / "shop/report.py"
