@@ -61,7 +61,7 @@ def coverage(report: Report) -> Coverage:
     """The coverage of a check."""
     if report.figures is not None:
         return report.figures.coverage
-    from .receivers import receivers
+    from .rules.attributes import looked
 
     partly = skipped = 0
     for file in report.project.files:
@@ -70,14 +70,10 @@ def coverage(report: Report) -> Coverage:
             empty = not (facts.classes or facts.functions or facts.imports or facts.assignments)
             skipped += empty
             partly += not empty
-    known = receivers(report.project)
     reads = checked = 0
     if any(rule.exposure == "reads" for rule in report.rules):
-        for file in report.project.files:
-            for read in file.facts.reads:
-                reads += 1
-                receiver = known.of(file, read)
-                checked += receiver is not None and known.has(receiver.symbol, read.attribute) is not None
+        found = looked(report.project)
+        reads, checked = found.reads, found.checked
     parsed = len(report.project.files) - partly - skipped
     return Coverage(parsed, partly, skipped + len(report.unreadable), reads, checked)
 

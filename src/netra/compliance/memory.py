@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .facts import FileFacts
 
 if TYPE_CHECKING:
-    from .project import File, Names, Project
+    from .project import Codes, File, Names, Project
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -37,6 +37,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._made: dict[Maker, tuple[tuple[Any, ...], Any]] = {}
+        self._codes: dict[int, Codes] = {}
 
     def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
         """A file of a project."""
@@ -48,7 +49,7 @@ class Memory:
         """What is bound at the top of a file."""
         from .project import Names
 
-        return Names(file)
+        return Names(file, self._codes)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""

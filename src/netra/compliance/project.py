@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
+from msgspec import Struct
+
 from .config import ScopeName
-from .facts import MODULE, Assignment, Class, FileFacts, Function, How, Import
+from .facts import MODULE, Assignment, Class, FileFacts, Function, How, Import, Member
 from .memory import Memory, Table
 
 _Default = TypeVar("_Default")
@@ -25,6 +27,8 @@ _Arguments = ParamSpec("_Arguments")
 _NO_CIRCLE: Final = sys.maxsize
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
+MOST_CLASSES: Final = 100_000
+"""Whose members are kept by name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,9 +73,8 @@ class File:
         return self.facts.assignments[index]
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """What a name means.
+class Symbol(Struct, frozen=True):
+    """What a name means. A struct, because millions are made.
 
     Args:
         kind: class, function, module (`file` is None for a namespace package), value (an assignment), import (not
@@ -141,8 +144,7 @@ UNKNOWN = Symbol("unknown")
 _TABLES: Final = {"class": "classes", "function": "functions", "value": "assignments", "import": "imports"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A symbol, and the modules a name was taken from on the way to it, the importer's own first."""
 
     symbol: Symbol
@@ -207,13 +209,20 @@ class Project:
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
+        self._beside: dict[tuple[str, str, str, int], Symbol] = {}
+        """What relative imports reach, by the directory and the package they begin at."""
         self._named: dict[str, list[File]] = {}
         """Files by the dotted names that lead to them, as far as those were asked for."""
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
+        self._taken: dict[tuple[File, str], Reached] = {}
+        """What names give that are taken from a module."""
+        self._own: dict[int, tuple[Class, dict[str, Member]]] = {}
+        """Members by name, by the identity of the class's row: copies of a file share it."""
         self._open: dict[tuple[str, int], int] = {}
         """Classes whose ancestry is being looked up, and how deep."""
         self._circle = _NO_CIRCLE
         self.forgets(self._ancestry)
+        self.forgets(self._taken)
         for file in self.files:
             file.names = self._memory.names(file)
 
@@ -268,6 +277,8 @@ class Project:
         other._companions = {}
         other._ancestry = {}
         other.forgets(other._ancestry)
+        other._taken = {}
+        other.forgets(other._taken)
         return other
 
     def _file(self, path: str, facts: FileFacts) -> File:
@@ -302,20 +313,27 @@ class Project:
     def module(self, importer: File, module: str, level: int = 0) -> Symbol:
         """What `import module` reaches from a file: a module, `external`, or `missing`."""
         if level:
-            base = importer.package.split(".") if importer.package else []
-            outside = level - 1 > len(base) or (level > 1 and level - 1 == len(base) and importer.package_root == "")
-            if outside and (base or level - 1 > importer.path.count("/")):
-                return Symbol("missing", name="." * level + module)
-            kept = base[: max(0, len(base) - (level - 1))]
-            directory = importer.directory
-            for _ in range(level - 1):
-                directory = directory.rpartition("/")[0]
-            return self._relative(directory, module, ".".join([*kept, *([module] if module else [])]))
+            place = (importer.directory, importer.package, module, level)
+            reached = self._beside.get(place)
+            if reached is None:
+                reached = self._beside[place] = self._relative_to(importer, module, level)
+            return reached
         key = (importer.directory, module)
         known = self._modules.get(key)
         if known is None:
             known = self._modules[key] = self._absolute(importer, module)
         return known
+
+    def _relative_to(self, importer: File, module: str, level: int) -> Symbol:
+        base = importer.package.split(".") if importer.package else []
+        outside = level - 1 > len(base) or (level > 1 and level - 1 == len(base) and importer.package_root == "")
+        if outside and (base or level - 1 > importer.path.count("/")):
+            return Symbol("missing", name="." * level + module)
+        kept = base[: max(0, len(base) - (level - 1))]
+        directory = importer.directory
+        for _ in range(level - 1):
+            directory = directory.rpartition("/")[0]
+        return self._relative(directory, module, ".".join([*kept, *([module] if module else [])]))
 
     def _relative(self, directory: str, module: str, name: str) -> Symbol:
         path = f"{directory}/{module.replace('.', '/')}".strip("/") if module else directory
@@ -402,6 +420,16 @@ class Project:
 
     def member(self, file: File, name: str, hops: int = MOST_HOPS) -> Reached:
         """What `from file import name` gives."""
+        key = (file, name)
+        reached = self._taken.get(key)
+        if reached is None:
+            reached = self._take(file, name, hops)
+            # What is not known may be known to who has fewer hops behind him.
+            if reached.symbol.kind != "unknown":
+                self._taken[key] = reached
+        return reached
+
+    def _take(self, file: File, name: str, hops: int) -> Reached:
         symbol = self._top(file, name)
         if symbol is not None:
             return self._follow(file, symbol, hops)
@@ -575,6 +603,16 @@ class Project:
                 complete = False
         return Ancestry(tuple(classes.values()), complete, tuple(outside))
 
+    def own(self, symbol: Symbol) -> dict[str, Member]:
+        """What a class itself has, by name."""
+        row = symbol.shape
+        known = self._own.get(id(row))
+        if known is None or known[0] is not row:
+            if len(self._own) > MOST_CLASSES:
+                self._own.clear()
+            known = self._own[id(row)] = (row, {each.name: each for each in row.members})
+        return known[1]
+
     def members(self, symbol: Symbol) -> dict[str, Symbol]:
         """Names of everything a class and its known bases have, with the class that has it first."""
         found: dict[str, Symbol] = {}
@@ -586,8 +624,9 @@ class Project:
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """Whether instances of a class have an attribute; None when that cannot be known."""
         ancestry = self.ancestry(symbol)
-        if any(member.name == attribute for each in ancestry.classes for member in each.shape.members):
-            return True
+        for each in ancestry.classes:
+            if attribute in self.own(each):
+                return True
         if attribute in _OF_EVERY_OBJECT or any(attribute in _outside_members(each) for each in ancestry.outside):
             return True
         if attribute in _OF_DATACLASSES and any(each.shape.decorators for each in ancestry.classes):
@@ -595,45 +634,43 @@ class Project:
         return False if ancestry.complete else None
 
 
+Codes = dict[str, int | tuple[int, ...]]
+"""What is bound at the top of a file, by name: each binding is one number, for there are millions in a large tree and
+nobody asks for most."""
+
+
 class Names(Mapping[str, list[Symbol]]):
     """What is bound at the top of a file, by name: symbols, in the order of the tables.
 
-    There are millions in a large tree, most of which nobody asks for: until then each is one number.
+    Args:
+        shared: codes of other files' facts by their identity, of files that live as long as this one.
     """
 
-    __slots__ = ("_bound", "_file", "_local")
+    __slots__ = ("_bound", "_file", "_local", "_shared", "_symbols")
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, shared: dict[int, Codes] | None = None) -> None:
         self._file = file
+        self._shared = shared
+        self._symbols: dict[str, list[Symbol]] = {}
         self._local: dict[tuple[int, str], Symbol] | None = None
-        bound: dict[str, int | tuple[int, ...] | list[Symbol]] = {}
-        self._bound = bound
-        facts = file.facts
-        top = [
-            (row.bound, _coded(_IMPORT, index, row.how))
-            for index, row in enumerate(facts.imports)
-            if row.function == MODULE and row.bound and not row.how & How.IN_CLASS
-        ]
-        top += [
-            (row.name, _coded(_CLASS, index, row.how))
-            for index, row in enumerate(facts.classes)
-            if row.function == MODULE and row.outer == MODULE
-        ]
-        top += [
-            (row.name, _coded(_FUNCTION, index, row.how))
-            for index, row in enumerate(facts.functions)
-            if row.owner == MODULE and row.outer == MODULE
-        ]
-        for name, code in top:
-            _bind(bound, name, code)
-        for index, row in enumerate(facts.assignments):
-            if row.function == MODULE or row.name not in bound:
-                _bind(bound, row.name, _coded(_VALUE, index, row.how))
+
+    def __getattr__(self, name: str) -> Codes:
+        """Called for the codes, when they are first asked for."""
+        if name != "_bound":
+            raise AttributeError(name)
+        facts = self._file.facts
+        found = None if self._shared is None else self._shared.get(id(facts))
+        if found is None:
+            found = codes(facts)
+            if self._shared is not None:
+                self._shared[id(facts)] = found
+        self._bound: Codes = found
+        return found
 
     def __getitem__(self, name: str) -> list[Symbol]:
-        found = self._bound[name]
-        if type(found) is not list:
-            found = self._bound[name] = self._symbols(found)
+        found = self._symbols.get(name)
+        if found is None:
+            found = self._symbols[name] = self._made(self._bound[name])
         return found
 
     @overload
@@ -656,19 +693,15 @@ class Names(Mapping[str, list[Symbol]]):
 
     def items(self) -> ItemsView[str, list[Symbol]]:
         """Made for who walks through all, and not kept."""
-        return {
-            name: found if type(found) is list else self._symbols(found) for name, found in self._bound.items()
-        }.items()
+        return {name: self._made(found) for name, found in self._bound.items()}.items()
+
+    def several(self) -> Iterator[tuple[str, list[Symbol]]]:
+        """The names that are bound more than once."""
+        return ((name, self._made(found)) for name, found in self._bound.items() if type(found) is not int)
 
     def codes(self) -> dict[str, tuple[int, ...]]:
         """What each name is bound to, in a form that can be compared."""
-        found: dict[str, Any] = {**self._bound}
-        for name, bound in found.items():
-            if type(bound) is list:
-                found[name] = tuple(_coded(_KINDS.index(each.kind), each.index, each.how) for each in bound)
-            elif type(bound) is int:
-                found[name] = (bound,)
-        return found
+        return {name: (found,) if isinstance(found, int) else found for name, found in self._bound.items()}
 
     def local(self, function: int, name: str) -> Symbol | None:
         """What a function itself binds by an import or a class statement: the first import, else the first class."""
@@ -686,11 +719,29 @@ class Names(Mapping[str, list[Symbol]]):
             self._local = found
         return self._local.get((function, name))
 
-    def _symbols(self, found: Any) -> list[Symbol]:
+    def _made(self, found: int | tuple[int, ...]) -> list[Symbol]:
         return [
             Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
-            for code in ((found,) if type(found) is int else found)
+            for code in ((found,) if isinstance(found, int) else found)
         ]
+
+
+def codes(facts: FileFacts) -> Codes:
+    """What a file binds at its top."""
+    bound: Codes = {}
+    for index, row in enumerate(facts.imports):
+        if row.function == MODULE and row.bound and not row.how & How.IN_CLASS:
+            _bind(bound, row.bound, _coded(_IMPORT, index, row.how))
+    for index, class_ in enumerate(facts.classes):
+        if class_.function == MODULE and class_.outer == MODULE:
+            _bind(bound, class_.name, _coded(_CLASS, index, class_.how))
+    for index, function in enumerate(facts.functions):
+        if function.owner == MODULE and function.outer == MODULE:
+            _bind(bound, function.name, _coded(_FUNCTION, index, function.how))
+    for index, value in enumerate(facts.assignments):
+        if value.function == MODULE or value.name not in bound:
+            _bind(bound, value.name, _coded(_VALUE, index, value.how))
+    return bound
 
 
 _KINDS: Final[tuple[Literal["import", "class", "function", "value"], ...]] = ("import", "class", "function", "value")
@@ -701,10 +752,10 @@ def _coded(kind: int, index: int, how: int) -> int:
     return kind | how << 2 | index << 8
 
 
-def _bind(bound: dict[str, int | tuple[int, ...] | list[Symbol]], name: str, code: int) -> None:
-    known: Any = bound.setdefault(name, code)
+def _bind(bound: Codes, name: str, code: int) -> None:
+    known = bound.setdefault(name, code)
     if known is not code:
-        bound[name] = (known, code) if type(known) is int else (*known, code)
+        bound[name] = (known, code) if isinstance(known, int) else (*known, code)
 
 
 def _stem(path: str) -> str:

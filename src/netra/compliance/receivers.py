@@ -7,7 +7,8 @@ attributes ask `Receivers`; it answers None wherever more than one class, or an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .facts import ANY_NAME, MODULE, Function, Member, Read
 from .importers import imports_by_name
@@ -30,8 +31,7 @@ _ON_CLASSES = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 """Methods whose first parameter is the class, without a decorator that says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """The class of a value.
 
     Args:
@@ -49,18 +49,19 @@ class Receivers:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        # Of one file alone: who asks goes from file to file.
         self._file: File | None = None
         self._resolved: dict[tuple[int, str, str], Receiver | None] = {}
-        """Of that file alone: who asks goes from file to file."""
-        self._has: dict[tuple[str, int, str], bool | None] = {}
+        self._owners: dict[tuple[int, str], Symbol | None] = {}
+        self._held: dict[tuple[int, str], Receiver | None] = {}
+        self._has: dict[tuple[Symbol, str], bool | None] = {}
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
         self._given = project.table(given)
         self._children = project.table(_children)
         self._descendants: dict[tuple[str, int], list[Symbol]] = {}
         self._made: dict[tuple[str, int], bool] = {}
-        for each in (self._has, self._methods, self._descendants, self._made):
+        for each in (self._resolved, self._owners, self._held, self._has, self._methods, self._descendants, self._made):
             project.forgets(each)
-        project.forgets(self._resolved)
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
@@ -69,7 +70,8 @@ class Receivers:
         key = (read.function, read.source, head)
         if file is not self._file:
             self._file = file
-            self._resolved.clear()
+            for each in (self._resolved, self._owners, self._held, self._has):
+                each.clear()
         if key not in self._resolved:
             self._resolved[key] = self._of(file, read.function, kind, name, head)
         return self._resolved[key]
@@ -97,13 +99,12 @@ class Receivers:
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """`Project.has`, remembered; None also for objects that are filled in ways that leave no trace."""
-        assert symbol.file is not None
-        key = (symbol.file.path, symbol.index, attribute)
+        known = self._project.has(symbol, attribute)
+        if known is not False:
+            return known
+        key = (symbol, attribute)
         if key not in self._has:
-            known = self._project.has(symbol, attribute)
-            if known is False and (self._is_private_of(symbol, attribute) or self._is_open(symbol)):
-                known = None
-            self._has[key] = known
+            self._has[key] = None if self._is_private_of(symbol, attribute) or self._is_open(symbol) else False
         return self._has[key]
 
     def _is_private_of(self, symbol: Symbol, attribute: str) -> bool:
@@ -113,8 +114,7 @@ class Receivers:
         for each in self._project.ancestry(symbol).classes:
             prefix = f"_{each.shape.name.lstrip('_')}"
             if attribute.startswith(f"{prefix}__"):
-                name = attribute.removeprefix(prefix)
-                return any(member.name == name for member in each.shape.members)
+                return attribute.removeprefix(prefix) in self._project.own(each)
         return False
 
     def _is_open(self, symbol: Symbol) -> bool:
@@ -123,8 +123,10 @@ class Receivers:
         above = self._project.ancestry(symbol)
         if "builtins.type" in above.outside:
             return True
-        names = {member.name for each in above.classes for member in each.shape.members}
-        return "__setattr__" in names or not (above.outside or any(not _is_dunder(name) for name in names))
+        owns = [self._project.own(each) for each in above.classes]
+        if any("__setattr__" in own for own in owns):
+            return True
+        return not (above.outside or any(not _is_dunder(name) for own in owns for name in own))
 
     def descendants(self, symbol: Symbol) -> list[Symbol]:
         """Classes of the project that may inherit from a class. Found by the names of bases: too many, never too few,
@@ -166,12 +168,24 @@ class Receivers:
     def method(self, symbol: Symbol, name: str) -> tuple[Symbol, Function] | None:
         """A method of a class or its known bases, with the class that has it."""
         for each in self._project.ancestry(symbol).classes:
-            if (function := self.methods(each).get(name)) is not None:
+            if (function := self._method_of(each, name)) is not None:
                 return each, function
         return None
 
+    def _method_of(self, symbol: Symbol, name: str) -> Function | None:
+        # Most classes have no method of a name, which takes no look at the functions of their file.
+        return self.methods(symbol).get(name) if name in self._project.own(symbol) else None
+
     def owner(self, file: File, function: int, head: str) -> Symbol | None:
         """The class whose instance a name is, in a method or in a function within it."""
+        key = (function, head)
+        if file is not self._file:
+            return self._owner(file, function, head)
+        if key not in self._owners:
+            self._owners[key] = self._owner(file, function, head)
+        return self._owners[key]
+
+    def _owner(self, file: File, function: int, head: str) -> Symbol | None:
         functions = file.facts.functions
         methods = []
         at = function
@@ -198,7 +212,7 @@ class Receivers:
             self._made[key] = (
                 not TRANSPARENT_BASES.issuperset(above.outside)
                 or any(each.shape.decorators for each in above.classes)
-                or any(_is_closed(self.methods(each).get("__init__")) for each in above.classes)
+                or any(_is_closed(self._method_of(each, "__init__")) for each in above.classes)
                 or self._is_called(symbol)
             )
         return self._made[key]
@@ -222,7 +236,12 @@ class Receivers:
             return Receiver(owner, own=True) if owner is not None else None
         if kind == "attr":
             owner = self.owner(file, function, head)
-            return self._of_member(owner, name) if owner is not None else None
+            if owner is None:
+                return None
+            key = (owner.index, name)  # its file is this one
+            if key not in self._held:
+                self._held[key] = self._of_member(owner, name)
+            return self._held[key]
         return self._of_source(file, function, kind, name)
 
     def _of_source(self, file: File, function: int, kind: str, name: str) -> Receiver | None:
@@ -237,7 +256,7 @@ class Receivers:
     def _of_member(self, owner: Symbol, name: str) -> Receiver | None:
         """What `self.name` is an instance of."""
         for each in self._project.ancestry(owner).classes:
-            member = next((row for row in each.shape.members if row.name == name), None)
+            member = self._project.own(each).get(name)
             if member is not None:
                 break
         else:
@@ -256,9 +275,9 @@ class Receivers:
         """Whether another class of the family gives the attribute a value of its own, of another origin."""
         family = [*self._project.ancestry(owner).classes, *self.descendants(owner)]
         for each in family:
-            for row in each.shape.members:
-                if row.name == member.name and row.type != member.type and each is not holder:
-                    return True
+            row = self._project.own(each).get(member.name)
+            if row is not None and row.type != member.type and each is not holder:
+                return True
         return not self._project.ancestry(owner).complete and member.kind in ("attribute", "field")
 
     def _may_describe(self, owner: Symbol, member: Member, value: Symbol) -> bool:
@@ -346,8 +365,7 @@ class Receivers:
 
     def _makes_itself(self, symbol: Symbol) -> bool:
         """Whether calling a class gives an instance of it, for all one can see."""
-        above = self._project.ancestry(symbol)
-        if any("__new__" in self.methods(each) for each in above.classes) or not _MAKERS.isdisjoint(above.outside):
+        if self.method(symbol, "__new__") or not _MAKERS.isdisjoint(self._project.ancestry(symbol).outside):
             return False
         return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.shape.decorators)
 

@@ -18,7 +18,7 @@ from msgspec import structs
 
 from .facts import Assignment, Class, FileFacts, Import
 from .memory import Maker, Memory, T, Table
-from .project import File, Names, Project, Symbol
+from .project import File, Names, Project, Symbol, codes
 
 Name = tuple[Hashable, ...]
 """A part of what is known: a table and a name in it, or all that have several rows; a file and a name that is bound
@@ -96,6 +96,7 @@ class _SeenNames(Names):
     def __init__(self, file: _SeenFile) -> None:
         super().__init__(file)
         self._trace = file.trace
+        self._bound = codes(file._facts)  # now, so that it is not taken for something that is read
 
     def __getitem__(self, name: str) -> list[Symbol]:
         self._note((self._file, name))
@@ -120,6 +121,10 @@ class _SeenNames(Names):
     def items(self) -> ItemsView[str, list[Symbol]]:
         self._note(self._file)
         return super().items()
+
+    def several(self) -> Iterator[tuple[str, list[Symbol]]]:
+        self._note(self._file)
+        return super().several()
 
     def local(self, function: int, name: str) -> Symbol | None:
         self._note(self._file)

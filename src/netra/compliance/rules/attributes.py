@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Read
@@ -23,21 +24,43 @@ _MOST_NAMED = 8
 """Members that are named in a detail."""
 
 
-def _missing(project: Project) -> list[Finding]:
-    """The findings of all three rules."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What all three rules find, and what they looked at.
+
+    Args:
+        reads: attribute reads seen whose receiver the function names.
+        checked: those of them whose class is known, with all its bases.
+    """
+
+    findings: list[Finding]
+    reads: int
+    checked: int
+
+
+def looked(project: Project) -> Looked:
+    """All of a project."""
     return project.once(_find)
 
 
-def _find(project: Project) -> list[Finding]:
-    return [each for _, found in project.by_file(_look) for each in found]
+def _find(project: Project) -> Looked:
+    every = [found for _, found in project.by_file(_look) if found.reads]
+    findings = [each for found in every for each in found.findings]
+    return Looked(findings, sum(each.reads for each in every), sum(each.checked for each in every))
 
 
-def _look(project: Project, file: File) -> list[Finding]:
+def _look(project: Project, file: File) -> Looked:
     known = receivers(project)
     findings = []
-    for read in file.facts.reads:
+    checked = 0
+    reads = file.facts.reads
+    for read in reads:
         receiver = known.of(file, read)
-        if receiver is None or not known.lacks(file, receiver, read.attribute):
+        if receiver is None:
+            continue
+        has = known.has(receiver.symbol, read.attribute)
+        checked += has is not None
+        if has is not False or not known.lacks(file, receiver, read.attribute):
             continue
         if _may_be_mixed_in(known, receiver):
             continue
@@ -45,7 +68,7 @@ def _look(project: Project, file: File) -> list[Finding]:
         # What no namesake has, but somebody gives to something, may be given to this.
         if len(found.related) > 1 or not (read.attribute in _OF_PROPERTIES or project.table(given).get(read.attribute)):
             findings.append(found)
-    return findings
+    return Looked(findings, len(reads), checked)
 
 
 def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
@@ -136,7 +159,7 @@ def _meant(project: Project, symbol: Symbol, attribute: str) -> str:
 
 def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:
     def find(project: Project, config: Config) -> Iterable[Finding]:
-        return [each for each in _missing(project) if each.rule == rule]
+        return [each for each in looked(project).findings if each.rule == rule]
 
     return find
 

@@ -268,8 +268,8 @@ def _rebound_in(project: Project, file: File) -> list[Finding]:
 
 
 def _rebound(project: Project, file: File) -> Iterator[Finding]:
-    for name, bound in file.names.items():
-        if len(bound) < 2 or not any(each.kind == "class" for each in bound):
+    for name, bound in file.names.several():
+        if not any(each.kind == "class" for each in bound):
             continue
         plain = sorted((each for each in bound if not each.how & _UNUSUAL), key=lambda each: each.line)
         meanings = [(each, meaning) for each in plain if (meaning := _meaning(project, file, each)) is not None]
