@@ -67,7 +67,17 @@ class Console:
 
 def accessibility_violations(page: Page) -> list[Any]:
     """What axe finds against WCAG 2.2 AA and its best practices: rule, impact, and where."""
+    return _axe(page, {"type": "tag", "values": AXE_RULES})
+
+
+def colour_violations(page: Page) -> list[Any]:
+    """What of it depends on colours alone, once they have changed."""
+    page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
+    return _axe(page, {"type": "rule", "values": ["color-contrast", "link-in-text-block"]})
+
+
+def _axe(page: Page, rules: dict[str, Any]) -> list[Any]:
     from axe_playwright_python.sync_playwright import Axe
 
-    response = Axe().run(page, options={"runOnly": {"type": "tag", "values": AXE_RULES}}).response
+    response = Axe().run(page, options={"runOnly": rules}).response
     return [(v["id"], v["impact"], [node["target"] for node in v["nodes"]][:5]) for v in response["violations"]]

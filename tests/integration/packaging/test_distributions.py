@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = pytest.mark.timeout(600)  # the first build fetches Node and the page's packages
+pytestmark = [
+    pytest.mark.timeout(600),  # the first build fetches Node and the page's packages
+    pytest.mark.xdist_group("distributions"),  # so that they are built once
+]
 
 
 def run(*command: str | Path, cwd: Path, path: str | None = None) -> str:

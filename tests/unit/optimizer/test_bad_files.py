@@ -157,3 +157,5 @@ def check(path: Path, data: bytes) -> None:
             assert str(path.parent) not in json.dumps(answer)
             if "problem" in answer and answer["problem"]["skippable"]:
                 assert answer["problem"]["line"]
+        if not any("problem" in answer for answer in answers):
+            return  # there is nothing to skip
