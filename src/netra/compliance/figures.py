@@ -45,7 +45,9 @@ class Coverage(Struct, frozen=True):
         """For one line."""
         every = self.parsed + self.partly + self.skipped
         files = f"{every} {'file' if every == 1 else 'files'}"
-        return f"{files}, {self.partly} partly, {self.skipped} skipped; {self.checked} of {self.reads} reads checked"
+        return (
+            f"{files}, {self.partly} partly, {self.skipped} skipped; {self.checked} of {self.reads} attributes checked"
+        )
 
 
 class Figures(Struct, frozen=True):
@@ -196,6 +198,14 @@ def gains(report: Report, most: int = 10) -> dict[str, list[Gain]]:
         name: sorted(each, key=lambda gain: (gain.scope != worst[1], -gain.points, gain.what, gain.place))[:most]
         for name, each in (("findings", single), ("modules", modules), ("rules", rules))
     }
+
+
+def heaviest(report: Report, most: int = 3) -> list[tuple[str, int]]:
+    """The modules that findings cost most, with the number of these."""
+    scored = [each for each in report.findings if each.rule not in HOUSEKEEPING]
+    counts = Counter(path for each in scored for path in each.involved)
+    lost = losses(scored, report.config)
+    return [(path, counts[path]) for path in sorted(counts, key=lambda path: (-lost[path], path))[:most]]
 
 
 def facts_of(project: Project) -> dict[str, int]:

@@ -208,6 +208,8 @@ class Project:
             self._other_tails[stem.rpartition("/")[2]].append(f"/{stem}")
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
+        self.services: tuple[str, ...] = ()
+        """Directories that are deployed by themselves, as their manifests say (see `services`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
         self._beside: dict[tuple[str, str, str, int], Symbol] = {}
         """What relative imports reach, by the directory and the package they begin at."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import combinations
 
 from .config import Config
-from .deployables import Deployable, Deployables
+from .deployables import Deployables
 from .facts import MODULE, Class, How, Import, Member
 from .importers import imports_by_name
 from .naming import is_foreign, is_specific, stems, version, without_variant
@@ -182,7 +182,7 @@ def _find(project: Project, config: Config) -> list[Family]:
     if not groups:
         return []
     users = _users(project, set(groups))
-    deployables = project.once(Deployables)
+    deployables = project.once(Deployables, config)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
         twins = [Twin(each, tuple(sorted(users.get(each.key, ())))) for each in symbols]
@@ -319,15 +319,13 @@ def _split(
     project: Project, config: Config, deployables: Deployables, name: str, twins: list[Twin]
 ) -> Iterable[Family]:
     """The families of one name: one for each deployable with two definitions, and one across deployables."""
-    by_deployable: dict[Deployable, list[Twin]] = defaultdict(list)
-    for twin in twins:
-        by_deployable[deployables.of(twin.file)].append(twin)
-    for group in by_deployable.values():
+    groups = deployables.together(twins, lambda twin: twin.file)
+    for group in groups:
         if len(group) > 1:
             for family in _families(config, name, group, several=False):
                 yield replace(family, parallel=True) if _are_parallel(project, family.twins) else family
-    if len(by_deployable) > 1:
-        first = [min(group, key=_rank) for group in by_deployable.values()]
+    if len(groups) > 1:
+        first = [min(group, key=_rank) for group in groups]
         yield from _families(config, name, first, several=True)
 
 

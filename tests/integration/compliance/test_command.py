@@ -34,7 +34,7 @@ def test_errors_fail_the_check_and_the_last_line_says_how_things_stand(tmp_path:
     assert any("shop/orders.py" in line for line in lines)
     assert "Does not pass:" in lines[-2]
     assert lines[-1].startswith("score ")
-    assert "reads checked · rules " in lines[-1]
+    assert "attributes checked · rules " in lines[-1]
     assert "\x1b" not in done.stdout
 
 

@@ -209,6 +209,30 @@ def test_text_does_not_repeat_what_the_finding_above_said(tmp_path: Path) -> Non
     )
 
 
+def test_text_says_once_what_findings_about_one_thing_have_in_common(tmp_path: Path) -> None:
+    reads = tuple(
+        Finding(
+            "SSOT301", Severity.ERROR, Place("a.py", line, "in f"), f"no {line}", (str(line),),
+            related=(Place("b.py", 1, "held"),), details=("B has x",), hint="Define it.",
+        )
+        for line in (3, 4)
+    )  # fmt: skip
+    report = replace(check(tmp_path, {"a.py": "x = 1\n"}), findings=reads)
+    text = as_text(Outcome(report, report.findings))
+    assert [text.count(each) for each in ("b.py:1", "B has x", "fix: Define it.", "no 3", "no 4")] == [1] * 5
+    other = replace(reads[1], details=("C has y",))
+    assert as_text(Outcome(report, (reads[0], other))).count("b.py:1") == 2
+
+
+def test_text_names_the_modules_to_begin_with(tmp_path: Path) -> None:
+    files = {f"m{at}.py": "x = 1\n" for at in range(60)}
+    found = [Finding("SSOT701", Severity.WARNING, Place(f"m{at}.py", 1), "long", (str(at),)) for at in range(60)]
+    found += [Finding("SSOT702", Severity.ERROR, Place("m7.py", 1), "long", (f"f{at}",)) for at in range(2)]
+    report = replace(check(tmp_path, files), findings=tuple(found))
+    text = as_text(Outcome(report, report.findings, failures=("2 findings of severity error",)))
+    assert "Begin where it costs most: m7.py (3 findings), m0.py (1 finding), m1.py (1 finding).\n" in text
+
+
 def test_a_path_in_a_github_command_holds_no_control_character(tmp_path: Path) -> None:
     assert "\x1b" not in renderer("github")(outcome(tmp_path, nasty()))
 

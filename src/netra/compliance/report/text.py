@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from netra.compliance.figures import facts_of, gains
+from netra.compliance.figures import facts_of, gains, heaviest
 from netra.compliance.housekeeping import HOUSEKEEPING
 from netra.compliance.outcome import Outcome
 from netra.compliance.rule import Finding, Severity
@@ -38,7 +38,7 @@ def as_text(outcome: Outcome, *, colour: bool = False) -> str:
 
 def _continues(finding: Finding, before: Finding) -> bool:
     """Whether a finding says of another place what the one before said: then neither is a block of its own."""
-    return finding.rule == before.rule and not any((*each.related, *each.details) for each in (finding, before))
+    return finding.rule == before.rule and (finding.related, finding.details) == (before.related, before.details)
 
 
 def block(finding: Finding, outcome: Outcome, paint: _Paint | None = None, before: Finding | None = None) -> str:
@@ -58,12 +58,13 @@ def block(finding: Finding, outcome: Outcome, paint: _Paint | None = None, befor
         lines.append(f"  {clean(finding.message)}")
     if finding.place.note:
         lines.append(f"    here{paint(f'  {clean(finding.place.note)}', '2')}")
-    for place in finding.related[:RELATED]:
+    for place in finding.related[:RELATED] if said is None else ():
         note = f"  {clean(place.note)}" if place.note else ""
         lines.append(f"    {clean(outcome.path(place.path))}:{place.line}{paint(note, '2')}")
-    if len(finding.related) > RELATED:
+    if said is None and len(finding.related) > RELATED:
         lines.append(f"    and {len(finding.related) - RELATED} more places (--format json has them all)")
-    lines += [f"    {clean(each)}" for each in finding.details]
+    if said is None:
+        lines += [f"    {clean(each)}" for each in finding.details]
     if finding.hint and (said is None or said.hint != finding.hint):
         lines.append(f"  {paint('fix:', '32')} {clean(finding.hint)}")
     if finding.fix is not None and (said is None or said.fix is None or said.fix.title != finding.fix.title):
@@ -106,9 +107,13 @@ def summary(outcome: Outcome, paint: _Paint | None = None) -> str:
     if report.waived:
         lines.append(f"{len(report.waived)} allowed by comments and the configuration.")
     if outcome.failures and outcome.comparison is None and len(outcome.printed) > MANY:
-        lines.append(
-            "Too much at once? `--max 20` prints the worst; `netra ssot baseline write` lets what is known wait."
-        )
+        most = [f"{clean(outcome.path(path))} ({_plural(count, 'finding')})" for path, count in heaviest(report)]
+        if most:
+            lines.append(f"Begin where it costs most: {', '.join(most)}.")
+        lines += [
+            "`netra check FILE` shows what involves a file, `--explain-score` what raises the score most.",
+            "Too much at once? `--max 20` prints the worst; `netra ssot baseline write` lets what is known wait.",
+        ]
     for failure in outcome.failures:
         lines.append(paint(f"Does not pass: {failure}.", "31;1"))
     lines.append(last_line(outcome, paint))

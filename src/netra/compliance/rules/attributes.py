@@ -105,7 +105,7 @@ def _finding(project: Project, known: Receivers, file: File, read: Read, receive
     ]
     others.sort(key=lambda each: each.qualified)
     where = file.facts.functions[read.function].qualname if read.function != MODULE else ""
-    held = f"`{read.receiver}` is {symbol.qualified}"
+    held = f"`{read.receiver}` is an instance of {symbol.qualified}"
     details = [_has(project, symbol)]
     related = [Place.of(symbol, f"{symbol.qualified}, which is held here")]
     if others:
@@ -119,8 +119,8 @@ def _finding(project: Project, known: Receivers, file: File, read: Read, receive
         hint = f"Hold the {name} that the code means, or read what {symbol.qualified} has{near}."
         rule, severity = "SSOT302", Severity.ERROR
     else:
-        message = f"`{read.receiver}.{attribute}` does not exist: {held}, and neither it nor a base class has it"
-        hint = f"Read what the class has{_meant(project, symbol, attribute)}, or define `{attribute}` there."
+        message = f"`{read.receiver}.{attribute}` does not exist: {held}, and neither that nor a base class has it"
+        hint = f"Read what the class has{_meant(project, symbol, attribute)}, or define the attribute there."
         rule, severity = "SSOT301", Severity.ERROR
     if read.error_path:
         rule = "SSOT303"

@@ -101,7 +101,7 @@ def test_every_read_of_the_other_class_in_an_error_path_is_reported_at_its_line(
     }
     assert len(report.findings) == 5
     for each in report.findings:
-        assert "is app.sessions.SessionMetrics" in each.message
+        assert "an instance of app.sessions.SessionMetrics" in each.message
         assert "is on app.workers.SessionMetrics" in each.message
         assert [place.path for place in each.related] == ["app/sessions.py", "app/workers.py"]
 

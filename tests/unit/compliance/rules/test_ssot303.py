@@ -109,7 +109,7 @@ def test_every_read_of_the_wrong_twin_in_an_error_path_is_reported_with_the_modu
     for each in report.findings:
         assert each.rule == "SSOT303"
         assert each.severity == "error"
-        assert "is app.a.SessionMetrics; `" in each.message
+        assert "an instance of app.a.SessionMetrics; `" in each.message
         assert each.message.endswith("` is on app.b.SessionMetrics")
         assert ("app/b.py", 5) in [(place.path, place.line) for place in each.related]
 
@@ -139,7 +139,7 @@ def test_the_twins_exchanged_every_read_is_right(tmp_path: Path) -> None:
 def test_what_no_class_has_is_one_too_where_an_error_is_handled(tmp_path: Path, body: str) -> None:
     text = f"class Thing:\n    name = 'x'\n\n\ndef use(thing: Thing) -> None:\n    {body}\n"
     found = one(check(tmp_path, {"app/__init__.py": "", "app/a.py": text}, RULES), "SSOT303")
-    assert "neither it nor a base class has it" in found.message
+    assert "neither that nor a base class has it" in found.message
     assert any("takes the place of the error" in line for line in found.details)
 
 
