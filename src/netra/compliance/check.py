@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .config import Config, ConfigError, ScopeName, matches
+from .config import Config, ConfigError, ScopeName, matches, scope_by_name
 from .declared import declared
 from .facts import FileFacts
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
@@ -31,9 +31,6 @@ from .walk import Tree, find
 
 if TYPE_CHECKING:
     from .session import WatchSession
-
-_TESTS = ("test", "tests", "testing", "test_framework", "conftest.py")
-_SCRIPTS = ("scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py")
 
 
 def run(
@@ -94,9 +91,10 @@ def judge(
     def join() -> Project:
         project = placed(Project(ordered, tree.others, config.source_roots, session), config)
         project.declared = names
+        project.services = tree.services
         return project
 
-    project = join() if session is None else session.project(ordered, (tree.others, names, config), join)
+    project = join() if session is None else session.project(ordered, (tree.others, tree.services, names, config), join)
     lap("join")
     found: list[Finding] = []
     for number, rule in enumerate(rules):
@@ -192,18 +190,12 @@ def scope_of(file: File, config: Config) -> ScopeName:
     for scope, patterns in config.scopes.items():
         if any(matches(file.path, pattern) for pattern in patterns):
             return scope
-    parts = file.path.split("/")
-    name = parts[-1]
-    if any(part in _TESTS for part in parts) or name.startswith("test_") or name.endswith("_test.py"):
-        return "tests"
-    if any(part in _SCRIPTS for part in parts):
-        return "scripts"
-    return "core"
+    return scope_by_name(file.path)
 
 
 def service_of(file: File, config: Config) -> str:
     """The service a file is deployed with; empty outside all of them."""
-    for service in config.services:
+    for service in config.services or ():
         if file.path.startswith(f"{service.strip('/')}/"):
             return service.strip("/")
     return ""

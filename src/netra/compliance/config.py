@@ -63,8 +63,8 @@ class Config(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     scopes: dict[ScopeName, tuple[str, ...]] = field(default_factory=dict)
     """Patterns of paths by scope (`core`, `tests`, `scripts`), before what is found out by name."""
-    services: tuple[str, ...] = ()
-    """Directories that are deployed apart."""
+    services: tuple[str, ...] | None = None
+    """Directories that are deployed apart; None: found out by their manifests."""
     shared: tuple[str, ...] = ()
     """Directories that all services use."""
     select: tuple[str, ...] = ()
@@ -95,6 +95,23 @@ class Config(Struct, frozen=True):
     """Patterns of paths where mocks are errors."""
     max_file_lines: tuple[int, int] = (1000, 2000)
     max_function_lines: tuple[int, int] = (100, 300)
+
+
+_TESTS = frozenset({"test", "tests", "testing", "test_framework", "conftest.py"})
+_SCRIPTS = frozenset(
+    {
+        "scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py",
+    }
+)  # fmt: skip
+
+
+def scope_by_name(path: str) -> ScopeName:
+    """Whether a file belongs to the product, its tests or its scripts, by the names on its path."""
+    parts = path.split("/")
+    name = parts[-1]
+    if not _TESTS.isdisjoint(parts) or name.startswith("test_") or name.endswith("_test.py"):
+        return "tests"
+    return "core" if _SCRIPTS.isdisjoint(parts) else "scripts"
 
 
 def matches(path: str, pattern: str) -> bool:

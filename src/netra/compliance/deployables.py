@@ -1,30 +1,87 @@
-"""What is deployed together: second definitions and copies matter within one deployable, and are a note across them."""
+"""What is deployed together: second definitions and copies matter within one deployable, and are a note across them.
+
+A service, as configured or as found by its manifest, is a deployable; so are, outside of services, the top packages
+that import each other. What a service imports is deployed with it, so a library may belong to several. Services that
+import each other, or that one program outside imports, are one program, unless the configuration says that they are
+services.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from .config import Config
+from .graph import graph
 from .project import File, Project
 
+T = TypeVar("T")
 Deployable = tuple[str, str, str]
 """A service; or, outside of services, the root and the name of a top package."""
 
 
 class Deployables:
-    """Which top packages are deployed together: those that import each other, unless services are configured."""
+    """See the module."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, config: Config) -> None:
+        self._found = project.services if config.services is None else ()
         self._parent: dict[Deployable, Deployable] = {}
         wanted: dict[tuple[Deployable, str], tuple[File, str]] = {}
         for file, reached in project.by_file(_other_tops):
             for top, module in reached:
-                wanted.setdefault((deployable(file), top), (file, module))
+                wanted.setdefault((self._unit(file), top), (file, module))
         for (ours, _), (file, module) in wanted.items():
             other = project.module(file, module).file
-            if other is not None and not file.service and not other.service:
-                self._parent[self._root(ours)] = self._root(deployable(other))
+            if other is not None and not self._service(file) and not self._service(other):
+                self._parent[self._root(ours)] = self._root(self._unit(other))
+        self._with: dict[Deployable, set[Deployable]] = defaultdict(set)
+        """What imports it, at last."""
+        if config.services or self._found:
+            self._follow(project)
 
-    def of(self, file: File) -> Deployable:
+    def of(self, file: File) -> frozenset[Deployable]:
         """What a file is deployed with."""
-        return self._root(deployable(file))
+        root = self._root(self._unit(file))
+        return frozenset({root, *self._with.get(root, ())})
+
+    def together(self, items: Iterable[T], file_of: Callable[[T], File]) -> list[list[T]]:
+        """Things in groups, each of what is deployed with another of its group."""
+        groups: list[tuple[set[Deployable], list[T]]] = []
+        for item in items:
+            where, group = set(self.of(file_of(item))), [item]
+            for each in [each for each in groups if not where.isdisjoint(each[0])]:
+                groups.remove(each)
+                where |= each[0]
+                group = [*each[1], *group]
+            groups.append((where, group))
+        return [group for _, group in groups]
+
+    def _follow(self, project: Project) -> None:
+        """What each service, and what outside imports one, takes along."""
+        leads: dict[Deployable, set[Deployable]] = defaultdict(set)
+        for link in graph(project):
+            if link.imported is None or link.importer.scope != "core" or link.imported.service:
+                continue  # the configuration says that this one is deployed apart
+            ours, theirs = self._root(self._unit(link.importer)), self._root(self._unit(link.imported))
+            if ours != theirs:
+                leads[ours].add(theirs)
+        for start in [*leads]:
+            rest = [*leads[start]]
+            while rest:
+                reached = rest.pop()
+                if reached != start and start not in self._with[reached]:
+                    self._with[reached].add(start)
+                    rest.extend(leads.get(reached, ()))
+
+    def _unit(self, file: File) -> Deployable:
+        service = self._service(file)
+        return (service, "", "") if service else deployable(file)
+
+    def _service(self, file: File) -> str:
+        if file.service:
+            return file.service
+        return next((each for each in self._found if file.path.startswith(f"{each}/")), "")
 
     def _root(self, key: Deployable) -> Deployable:
         while (parent := self._parent.get(key, key)) != key:

@@ -144,11 +144,8 @@ def _name(looked: Looked, config: Config) -> str | None:
         return None
     tree = looked.tree
     digest = blake2b(_source(), digest_size=12)
-    digest.update(
-        repr((sys.version_info, config, sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))).encode(
-            "utf-8", "surrogatepass"
-        )
-    )
+    rest = (sys.version_info, config, tree.services, sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))
+    digest.update(repr(rest).encode("utf-8", "surrogatepass"))
     digest.update("\0".join(tree.python).encode("utf-8", "surrogatepass"))
     digest.update(b"".join(looked.keys))
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from .git import command
+from .services import MANIFESTS, services
 
 NEVER = frozenset(
     {
@@ -29,6 +30,7 @@ NEVER = frozenset(
 _BUILT = frozenset({"build", "dist", "venv", "env"})
 """Directories that hold none when they look like what their name says."""
 _COMPILED = (".pyx", ".pyi", ".so", ".pyd", ".pxd", ".c", ".cc", ".cpp", ".rs", ".in", ".tmpl", ".proto", ".ipynb")
+_WANTED = (".py", *_COMPILED)
 GIT_SECONDS = 60
 
 
@@ -40,12 +42,14 @@ class Tree(Struct, frozen=True):
         python: source files.
         others: what may be imported without being Python source: extension modules, stubs, templates of modules.
         unreadable: directories and files that could not be looked at, with the reason.
+        services: directories that are built and deployed by themselves, as far as their manifests say.
     """
 
     root: Path
     python: tuple[str, ...]
     others: frozenset[str]
     unreadable: tuple[tuple[str, str], ...]
+    services: tuple[str, ...] = ()
 
 
 def find_root(start: Path) -> Path:
@@ -77,6 +81,7 @@ def find(root: Path, paths: Sequence[Path] = (), *, exclude: Iterable[str] = ())
     excluded = _matcher(tuple(exclude))
     python: dict[str, None] = {}
     others: set[str] = set()
+    manifests: set[str] = set()
     for path in wanted:
         for name in _below(root, path, unreadable):
             if excluded(name):
@@ -85,7 +90,10 @@ def find(root: Path, paths: Sequence[Path] = (), *, exclude: Iterable[str] = ())
                 python[name] = None
             elif name.endswith(_COMPILED):
                 others.add(name)
-    return Tree(root, tuple(sorted(python)), frozenset(others), tuple(unreadable))
+            if name.rpartition("/")[2] in MANIFESTS:
+                manifests.add(name)
+    files = tuple(sorted(python))
+    return Tree(root, files, frozenset(others), tuple(unreadable), services(root, files, manifests))
 
 
 def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator[str]:
@@ -98,7 +106,7 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
         return
     above = _prefix(path, root)
     for name in listed:
-        if not name.endswith((".py", *_COMPILED)) or not NEVER.isdisjoint(name.split("/")[:-1]):
+        if not _is_wanted(name.rpartition("/")[2]) or not NEVER.isdisjoint(name.split("/")[:-1]):
             continue
         full = above + name
         if name.endswith(".py"):
@@ -159,7 +167,7 @@ def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator
             try:
                 if entry.is_dir(follow_symlinks=False):
                     inner.append(name)
-                elif name.endswith((".py", *_COMPILED)):
+                elif _is_wanted(name):
                     if entry.is_symlink() and (_is_inside(entry.path, root) or entry.is_dir()):
                         continue
                     if entry.is_file():
@@ -170,6 +178,10 @@ def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator
                 unreadable.append((prefix + name, error.strerror or str(error)))
         inner.sort(reverse=True)
         rest.extend((f"{directory}/{each}", f"{prefix}{each}/") for each in inner if not _skipped(directory, each))
+
+
+def _is_wanted(name: str) -> bool:
+    return name.endswith(_WANTED) or name in MANIFESTS
 
 
 def _prefix(directory: Path, root: Path) -> str:
