@@ -109,6 +109,7 @@ async def test_unknown_users_cost_exactly_one_hash_like_known_ones(
     stored = await installation.identity.users.with_hash(email="ada@example.com")
     assert stored is not None
     assert dummy.split("$")[:4] == stored[1].split("$")[:4]
+    assert [len(part) for part in dummy.split("$")] == [len(part) for part in stored[1].split("$")]
 
 
 async def test_logout_ends_the_cookie_and_the_access_token_of_that_login_only(installation: Installation) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import unicodedata
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,6 +136,8 @@ async def test_no_password_fits_the_hash_of_unknown_users() -> None:
     async with Passwords(1) as passwords:
         for guess in ("", "None", passwords._dummy):
             assert not await passwords.verify(None, guess)
+        with pytest.raises(VerifyMismatchError):  # found out by hashing, not by looking at it
+            PasswordHasher().verify(passwords._dummy, "None")
 
 
 async def test_a_password_composed_on_another_keyboard_is_the_same() -> None:
