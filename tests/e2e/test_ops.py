@@ -17,12 +17,14 @@ from support.browser import Console, accessibility_violations
 from support.chat_page import ChatPage
 from support.server import ServerProcess
 
-AGENTS = tuple(f"support.agents:{name}" for name in ("echo", "endless", "approving", "broken", "tools"))
+AGENTS = tuple(
+    f"support.agents:{name}" for name in ("echo", "endless", "approving", "broken", "tools", "holding", "calling")
+)
 ENVIRONMENT = {
     "NETRA_ALLOW_REGISTRATION": "true",
     # One failed run is an incident of its thread, at the next reading.
     "NETRA_ALERT_RULES": json.dumps({"thread_failures": {"severity": "critical", "fires_at": 1, "resolves_at": 0}}),
-    "NETRA_BREAKER_FAILURES": "1000",
+    "NETRA_BREAKER_FAILURES": "20",  # more than anything here fails by accident
     "NETRA_DRAIN_SECONDS": "0",  # nobody waits for the end of what never ends
 }
 PANELS = ("", "/executions", "/sessions", "/alerts", "/users", "/compliance", "/audit")
@@ -316,6 +318,52 @@ def test_the_filters_and_the_live_switch_stay_in_the_address(
     page.reload()
     expect(page.get_by_role("radio", name="6 h")).to_be_checked()
     expect(page.get_by_role("switch", name="Live")).not_to_be_checked()
+
+
+def test_a_database_session_that_an_administrator_ends_loses_its_connection(
+    open_chat: OpenPage, operator: Account, visitor: Account
+) -> None:
+    run = ask(visitor, "holding")["run_id"]
+    page = open_chat(operator, "/ops/sessions").page
+    mine = page.get_by_role("group", name="Open database sessions").get_by_role("row").filter(has_text=run[-6:])
+    holding = mine.filter(has=page.get_by_role("button", name=re.compile("^End ")))
+    expect(holding).to_contain_text("SELECT")
+    holding.get_by_role("button", name=re.compile("^End ")).click()
+    dialog = page.get_by_role("dialog", name="End this database session?")
+    dialog.get_by_role("button", name="End it").click()
+    expect(page.get_by_text("The database session was ended.")).to_be_visible()
+    expect(mine).to_have_count(0)
+    page.goto(f"{operator.base_url}/ops/executions/{run}")
+    expect(page.get_by_text("succeeded")).to_be_visible()  # the agent was told, and said so
+
+
+def test_a_circuit_that_opens_stands_above_the_executions(
+    open_chat: OpenPage, operator: Account, visitor: Account
+) -> None:
+    page = open_chat(operator, "/ops/executions").page
+    expect(page.get_by_role("heading", name="Circuits", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Open circuits")).to_have_count(0)
+    ask(visitor, "calling")
+    circuit = page.get_by_role("group", name="Open circuits").get_by_role("row").filter(has_text="archive.example.com")
+    expect(circuit).to_contain_text("open")
+    expect(circuit).to_contain_text(re.compile(r"no route to the archive; tried again in \d+ s"))
+
+
+def test_the_compliance_panel_says_what_was_checked_and_what_is_waived(open_chat: OpenPage, operator: Account) -> None:
+    with operator.client() as client:
+        check = client.get("/api/admin/compliance").raise_for_status().json()["check"]
+    page = open_chat(operator, "/ops/compliance").page
+    head = page.get_by_role("region", name="One source of truth")
+    expect(head).to_contain_text(f"Netra {check['version']}")
+    expect(head).to_contain_text(f"{check['score']:.1f}")
+    waived = page.get_by_role("group", name="Waived").get_by_role("row")
+    expect(waived).to_have_count(len(check["waived"]) + 1)
+    expect(waived.nth(1)).to_contain_text(f"{check['waived'][0]['path']}:{check['waived'][0]['line']}")
+    expect(waived.nth(1)).to_contain_text(check["waived"][0]["reason"])
+    expect(page.get_by_role("row").filter(has_text="One definition, one name")).to_contain_text("waived")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download JSON").click()
+    assert json.loads(download.value.path().read_text())["score"] == check["score"]
 
 
 def test_a_new_user_signs_in_with_the_password_that_is_shown_once(

@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from netra import RunContext, agent
+import httpx
+from sqlalchemy import text
+
+from netra import RunContext, agent, tool
 from netra.agents import Answer
-from netra.errors import AgentError
+from netra.errors import AgentError, CircuitOpen, SessionReclaimed
+from netra.sessions import get_session
 
 from .payloads import MARKUP, PAYLOADS
 
@@ -112,6 +116,35 @@ async def endless(ctx: RunContext) -> None:
     await ctx.think("This will take for ever.")
     await ctx.stream("## Half a report\n\nThe first half of a sentence")
     await asyncio.Event().wait()
+
+
+@agent(title="Holding", description="Keeps a database connection until somebody takes it back.")
+async def holding(ctx: RunContext) -> str:
+    """Asks the database again and again in one session."""
+    try:
+        async with get_session() as session:
+            while True:
+                await session.execute(text("SELECT 1"))
+                await asyncio.sleep(0.05)
+    except SessionReclaimed:
+        return "The connection was taken back."
+
+
+@tool(host="archive.example.com")
+async def _ask_archive() -> str:
+    raise httpx.ConnectError("no route to the archive")
+
+
+@agent(title="Calling", description="Calls a host that is down until it is left alone.")
+async def calling(ctx: RunContext) -> str:
+    """Succeeds as soon as the host's circuit is open."""
+    while True:
+        try:
+            await ctx.tool(_ask_archive)
+        except CircuitOpen:
+            return "The archive is left alone."
+        except httpx.ConnectError:
+            continue
 
 
 @agent(title="Document", description="Answers with a long text.")

@@ -262,6 +262,7 @@ class RequestScopedSessionFactory:
             request_id=request_id or (around.request_id if around is not None else ""),
             user_id=user_id,
             thread_id=thread_id,
+            run_id=around.run_id if around is not None else None,
             session_id=session_id,
             around=around,
         )

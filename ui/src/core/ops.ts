@@ -178,6 +178,8 @@ export interface Account {
 
 export interface Login {
   readonly id: string;
+  readonly user_id: string;
+  readonly email: string;
   readonly user_agent: string;
   readonly created_at: string;
   readonly last_seen_at: string;
@@ -265,7 +267,7 @@ const BASE = "/api/admin";
 export const ops = {
   overview: () => call<Operations>("GET", `${BASE}/overview`),
   history: (minutes: number) => call<ServerHistory>("GET", `${BASE}/history${query({ minutes })}`),
-  executions: (filter: { state?: string; agent?: string; user?: string; cursor?: string | null }) =>
+  executions: (filter: { state?: string; agent?: string; user?: string; thread?: string; cursor?: string }) =>
     call<Executions>("GET", `${BASE}/executions${query({ ...filter, limit: 50 })}`),
   execution: (run: string) => call<Execution>("GET", `${BASE}/executions/${part(run)}`),
   runEvents: (run: string) => call<{ items: ReadonlyArray<RunEvent> }>("GET", `${BASE}/executions/${part(run)}/events`),
@@ -294,6 +296,7 @@ export const ops = {
     call<Account>("PATCH", `${BASE}/users/${part(user)}`, change),
   resetPassword: (user: string) => call<{ password: string }>("POST", `${BASE}/users/${part(user)}/password`),
   logins: (user: string) => call<{ items: ReadonlyArray<Login> }>("GET", `${BASE}/users/${part(user)}/logins`),
+  allLogins: () => call<{ items: ReadonlyArray<Login> }>("GET", `${BASE}/logins`),
   endLogin: (login: string) => call<void>("DELETE", `${BASE}/logins/${part(login)}`),
   tokens: (user: string) => call<{ items: ReadonlyArray<AccessToken> }>("GET", `${BASE}/users/${part(user)}/tokens`),
   revokeToken: (token: string) => call<void>("DELETE", `${BASE}/tokens/${part(token)}`),

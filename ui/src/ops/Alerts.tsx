@@ -3,8 +3,7 @@ import { bytes, duration, oneLine } from "../core/format.ts";
 import { ops, type AlertRule, type Incident, type Silence } from "../core/ops.ts";
 import { useApp } from "../components/app.ts";
 import { Field } from "../components/controls.tsx";
-import { follow } from "./Executions.tsx";
-import { Asking, Chip, DataTable, Loaded, Panel, StateChip } from "./parts.tsx";
+import { Asking, Chip, DataTable, Link, Loaded, Moment, Panel, StateChip } from "./parts.tsx";
 import { usePolled } from "./state.ts";
 
 function shown(value: number, unit: AlertRule["unit"]): string {
@@ -14,10 +13,11 @@ function shown(value: number, unit: AlertRule["unit"]): string {
   return value.toLocaleString("en");
 }
 
+const KEY = "{key}";
 /** Where to look further, by rule. */
 const PLACES: Readonly<Record<string, readonly [string, string]>> = {
   run_failures: ["Failed executions", "/ops/executions?state=failed"],
-  thread_failures: ["Failed executions", "/ops/executions?state=failed"],
+  thread_failures: ["Executions of the thread", `/ops/executions?thread=${KEY}`],
   stuck_runs: ["Running executions", "/ops/executions?state=running"],
   queue_age: ["Waiting executions", "/ops/executions?state=pending"],
   breaker_open: ["Circuits", "/ops/executions"],
@@ -26,13 +26,9 @@ const PLACES: Readonly<Record<string, readonly [string, string]>> = {
   loop_lag: ["Charts", "/ops?range=15"],
   event_latency: ["Charts", "/ops?range=15"],
 };
-function Place({ rule }: { readonly rule: string }) {
+function Place({ of: { rule, key } }: { readonly of: Incident }) {
   const place = PLACES[rule];
-  return place === undefined ? null : (
-    <a href={place[1]} onClick={follow}>
-      {place[0]}
-    </a>
-  );
+  return place === undefined ? null : <Link to={place[1].replace(KEY, encodeURIComponent(key))}>{place[0]}</Link>;
 }
 
 const lasting = (ms: number): string => (ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms));
@@ -102,7 +98,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                     </p>
                   )}
                   <div className="incident-actions">
-                    <Place rule={incident.rule} />
+                    <Place of={incident} />
                     {incident.acknowledged_at === null && (
                       <Asking
                         label="Acknowledge"
@@ -164,7 +160,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                 { name: "Rule", cell: (row) => `${row.rule}${row.key === null ? "" : ` of ${row.key}`}` },
                 {
                   name: "Until",
-                  cell: (row) => <span className="moment">{new Date(row.until).toLocaleString()}</span>,
+                  cell: (row) => <Moment at={row.until} />,
                 },
                 { name: "By", cell: (row) => row.made_by, wide: true },
                 { name: "Why", cell: (row) => row.note, text: true },
@@ -200,7 +196,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
                 { name: "What", cell: (row) => row.summary, text: true },
                 {
                   name: "Began",
-                  cell: (row) => <span className="moment">{new Date(row.opened_at).toLocaleString()}</span>,
+                  cell: (row) => <Moment at={row.opened_at} />,
                   wide: true,
                 },
                 {

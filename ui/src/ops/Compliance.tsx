@@ -1,7 +1,7 @@
 /** What `netra check` says of the running version's own source, and said of the versions that ran here before it. */
 import { plural } from "../core/format.ts";
 import { ops, type Check, type CheckFinding, type CheckedRule, type CheckedVersion } from "../core/ops.ts";
-import { Chip, DataTable, Facts, Loaded, Panel, type Column, type Tone } from "./parts.tsx";
+import { Chip, DataTable, Facts, Loaded, Moment, Panel, type Column, type Tone } from "./parts.tsx";
 import { usePolled, useQuery } from "./state.ts";
 
 /** What the rules are about, by the digit their numbers begin with. */
@@ -212,7 +212,7 @@ function Trend({ runs }: { readonly runs: ReadonlyArray<CheckedVersion> }) {
         rows={[...runs].reverse()}
         id={(row) => row.since}
         columns={[
-          { name: "Runs since", cell: (row) => <span className="moment">{new Date(row.since).toLocaleString()}</span> },
+          { name: "Runs since", cell: (row) => <Moment at={row.since} /> },
           { name: "Version", cell: named },
           { name: "Score", align: "right", cell: (row) => score(row.score) },
           { name: "Findings", align: "right", cell: (row) => row.findings },

@@ -6,11 +6,14 @@ import { AlertIcon, BackIcon } from "../components/icons.tsx";
 import { AlertsPanel } from "./Alerts.tsx";
 import { AuditPanel } from "./Audit.tsx";
 import { CompliancePanel } from "./Compliance.tsx";
-import { ExecutionPage, ExecutionsPanel, follow } from "./Executions.tsx";
+import { ExecutionPage } from "./Execution.tsx";
+import { ExecutionsPanel } from "./Executions.tsx";
 import { Overview } from "./Overview.tsx";
 import { SessionsPanel } from "./Sessions.tsx";
+import { Link } from "./parts.tsx";
 import { RANGES, useIsLive, useOperations, useQuery, useRange, within, type Live } from "./state.ts";
-import { UserPage, UsersPanel } from "./Users.tsx";
+import { UserPage } from "./User.tsx";
+import { UsersPanel } from "./Users.tsx";
 import "./ops.css";
 
 const PANELS: ReadonlyArray<readonly [string, string]> = [
@@ -56,7 +59,7 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
       </header>
       <nav className="ops-nav" aria-label="Panels">
         {PANELS.map(([name, words]) => (
-          <a key={name} href={within(name)} aria-current={name === panel ? "page" : undefined} onClick={follow}>
+          <Link key={name} to={within(name)} aria-current={name === panel ? "page" : undefined}>
             {words}
             {name === "alerts" && alerts.length > 0 && (
               <span
@@ -67,7 +70,7 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
                 <span className="visually-hidden"> open</span>
               </span>
             )}
-          </a>
+          </Link>
         ))}
         <a href="/ops/report">Weekly report</a>
       </nav>
@@ -80,9 +83,7 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
               <span>
                 <strong>Critical:</strong> {urgent[0].summary} {urgent.length > 1 && `And ${urgent.length - 1} more.`}
               </span>
-              <a href={within("alerts")} onClick={follow}>
-                Look
-              </a>
+              <Link to={within("alerts")}>Look</Link>
             </p>
           )}
         </div>

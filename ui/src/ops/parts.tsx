@@ -1,10 +1,11 @@
-/** Parts of the panels: a frame with its states, a table, chips, a question before something is ended. */
-import { useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+/** Parts of the panels: a frame with its states, links, a table, chips, a question before something is ended. */
+import { useId, useLayoutEffect, useRef, useState, type ComponentProps, type ReactNode } from "react";
 import { Problem } from "../core/api.ts";
+import { router } from "../core/route.ts";
 import { useApp } from "../components/app.ts";
 import { Button, Dialog } from "../components/controls.tsx";
 import { AlertIcon } from "../components/icons.tsx";
-import type { Polled } from "./state.ts";
+import type { Further, Polled } from "./state.ts";
 
 export function Panel({
   title,
@@ -121,7 +122,7 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, su
               <th
                 key={column.name}
                 scope="col"
-                className={cls(column)}
+                className={classes(column)}
                 aria-sort={column.name === name ? (down ? "descending" : "ascending") : undefined}
               >
                 {column.by && onSort ? (
@@ -156,7 +157,7 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, su
               {mine.map((row) => (
                 <tr key={id(row)}>
                   {columns.map((column) => (
-                    <td key={column.name} className={cls(column)}>
+                    <td key={column.name} className={classes(column)}>
                       {column.cell(row)}
                     </td>
                   ))}
@@ -170,7 +171,7 @@ export function DataTable<T>({ label, columns, rows, id, sort, onSort, group, su
   );
 }
 
-const cls = (column: {
+const classes = (column: {
   readonly align?: "right";
   readonly wide?: boolean;
   readonly text?: boolean;
@@ -179,8 +180,9 @@ const cls = (column: {
     .join(" ")
     .trim() || undefined;
 
+export type Fact = readonly [name: string, value: ReactNode];
 /** Names and values, side by side as long as there is room. */
-export const Facts = ({ of }: { readonly of: ReadonlyArray<readonly [name: string, value: ReactNode]> }) => (
+export const Facts = ({ of }: { readonly of: ReadonlyArray<Fact> }) => (
   <dl className="ops-facts">
     {of.map(([name, value]) => (
       <div key={name}>
@@ -217,8 +219,10 @@ const TONES: Readonly<Record<string, Tone>> = {
   error: "bad",
   info: "plain",
 };
+const WORDS: Readonly<Record<string, string>> = { pending: "waiting", queued: "waiting" };
+/** A state or a severity in words and colour. */
 export const StateChip = ({ state }: { readonly state: string }) => (
-  <Chip tone={TONES[state] ?? "plain"}>{state.replaceAll("_", " ")}</Chip>
+  <Chip tone={TONES[state] ?? "plain"}>{WORDS[state] ?? state.replaceAll("_", " ")}</Chip>
 );
 
 /** An id, short, whole when pointed at. */
@@ -327,10 +331,73 @@ export function Asking({
   );
 }
 
-export const More = ({ onMore, busy }: { readonly onMore: () => void; readonly busy: boolean }) => (
-  <div className="panel-more">
-    <Button busy={busy} onClick={onMore}>
-      Show more
-    </Button>
-  </div>
-);
+/** Below what is shown in pages: the way to the next one, as long as there is one. */
+export function More({ of: { next, busy, more } }: { readonly of: Further<unknown> }) {
+  return next === null ? null : (
+    <div className="panel-more">
+      <Button busy={busy} onClick={more}>
+        Show more
+      </Button>
+    </div>
+  );
+}
+
+/** An ordinary link that does not load the page again. */
+export function Link({
+  to,
+  children,
+  ...rest
+}: { readonly to: string; readonly children: ReactNode } & Omit<ComponentProps<"a">, "href" | "onClick">) {
+  return (
+    <a
+      href={to}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+        event.preventDefault();
+        router.go(to);
+      }}
+      {...rest}
+    >
+      {children}
+    </a>
+  );
+}
+
+/** A moment: of today only the time, and all of it when pointed at. */
+export function Moment({ at, none = "–" }: { readonly at: string | null; readonly none?: string }) {
+  if (at === null) return <span className="quiet">{none}</span>;
+  const date = new Date(at);
+  const today = date.toDateString() === new Date().toDateString();
+  return (
+    <time className="moment" dateTime={at} title={date.toLocaleString()}>
+      {today ? date.toLocaleTimeString() : date.toLocaleString()}
+    </time>
+  );
+}
+
+/** What a list is narrowed to, kept in the address. */
+export function Choice({
+  label,
+  all,
+  value,
+  options,
+  onChange,
+}: {
+  readonly label: string;
+  /** What is said when it is narrowed to nothing. */
+  readonly all: string;
+  readonly value: string;
+  readonly options: ReadonlyArray<readonly [value: string, words: string]>;
+  readonly onChange: (value: string) => void;
+}) {
+  return (
+    <select className="input" aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
+      <option value="">{all}</option>
+      {options.map(([each, words]) => (
+        <option key={each} value={each}>
+          {words}
+        </option>
+      ))}
+    </select>
+  );
+}

@@ -1,6 +1,6 @@
 /** What the panels share: the time range and the live switch in the address, polling, and the pushed picture. */
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { Problem } from "../core/api.ts";
+import { Problem, type Page } from "../core/api.ts";
 import type { Operations } from "../core/protocol.gen.ts";
 import { opsPath, router } from "../core/route.ts";
 import { useApp, useClient } from "../components/app.ts";
@@ -91,6 +91,39 @@ export function usePolled<T>(ask: () => Promise<T>, key: string, everyMs: number
     return () => clearInterval(timer);
   }, [everyMs, reload]);
   return { ...state, reload };
+}
+
+/** What is shown below a first page. */
+export interface Further<T> {
+  readonly rows: ReadonlyArray<T>;
+  /** The cursor of the next page; null after the last one. */
+  readonly next: string | null;
+  readonly busy: boolean;
+  readonly more: () => void;
+}
+
+/** The pages after the one that ends at `first`; none again when `key` changes. */
+export function useFurther<T>(
+  key: string,
+  first: string | null | undefined,
+  ask: (cursor: string) => Promise<Page<T>>,
+): Further<T> {
+  const app = useApp();
+  const [got, setGot] = useState<{ readonly key: string; readonly page: Page<T> } | null>(null);
+  const [busy, setBusy] = useState(false);
+  const { items: rows, next_cursor: next } = got?.key === key ? got.page : { items: [], next_cursor: first ?? null };
+  const more = async (): Promise<void> => {
+    if (next === null) return;
+    setBusy(true);
+    try {
+      const page = await ask(next);
+      setGot({ key, page: { items: [...rows, ...page.items], next_cursor: page.next_cursor } });
+    } catch (error) {
+      app.failed(error);
+    }
+    setBusy(false);
+  };
+  return { rows, next, busy, more: () => void more() };
 }
 
 export interface Live {
