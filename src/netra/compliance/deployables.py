@@ -1,9 +1,9 @@
 """What is deployed together: second definitions and copies matter within one deployable, and are a note across them.
 
 A service, as configured or as found by its manifest, is a deployable; so are, outside of services, the top packages
-that import each other. What a service imports is deployed with it, so a library may belong to several. Services that
-import each other, or that one program outside imports, are one program, unless the configuration says that they are
-services.
+that import each other. What a service imports is deployed with it, and so is what is `shared`: a library may belong to
+several. Services that import each other, or that one program outside imports, are one program, unless the configuration
+says that they are services.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class Deployables:
 
     def __init__(self, project: Project, config: Config) -> None:
         self._found = project.services if config.services is None else ()
+        self._services = {(each.strip("/"), "", "") for each in config.services or self._found}
+        self._shared = tuple(f"{each.strip('/')}/" for each in config.shared)
         self._parent: dict[Deployable, Deployable] = {}
         wanted: dict[tuple[Deployable, str], tuple[File, str]] = {}
         for file, reached in project.by_file(_other_tops):
@@ -37,13 +39,14 @@ class Deployables:
                 self._parent[self._root(ours)] = self._root(self._unit(other))
         self._with: dict[Deployable, set[Deployable]] = defaultdict(set)
         """What imports it, at last."""
-        if config.services or self._found:
+        if self._services:
             self._follow(project)
 
     def of(self, file: File) -> frozenset[Deployable]:
         """What a file is deployed with."""
         root = self._root(self._unit(file))
-        return frozenset({root, *self._with.get(root, ())})
+        shared = self._services if self._shared and file.path.startswith(self._shared) else ()
+        return frozenset({root, *self._with.get(root, ()), *shared})
 
     def together(self, items: Iterable[T], file_of: Callable[[T], File]) -> list[list[T]]:
         """Things in groups, each of what is deployed with another of its group."""

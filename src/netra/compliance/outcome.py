@@ -59,6 +59,11 @@ class Report(Struct, frozen=True):
     seconds: dict[str, float] = field(default_factory=dict)
     figures: Figures | None = None
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Directories that are deployed apart: as configured, else as found."""
+        return self.tree.services if self.config.services is None else self.config.services
+
 
 class Outcome(Struct, frozen=True, dict=True):
     """See the module.

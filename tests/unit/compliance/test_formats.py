@@ -62,6 +62,16 @@ def test_json_has_everything_the_text_has(tmp_path: Path) -> None:
     assert re.fullmatch("[0-9a-f]{16}", wrong["fingerprint"])
 
 
+def test_services_that_were_found_are_told(tmp_path: Path) -> None:
+    files = {f"{name}/{file}": "" for name in "abcdefghij" for file in ("Dockerfile", "main.py")}
+    report = check(tmp_path, files)
+    assert "by their manifests: a, b, c, d, e, f, g, h and 2 more." in as_text(Outcome(report, ()))
+    assert json.loads(renderer("json")(Outcome(report, ())))["services"] == [*"abcdefghij"]
+    configured = check(tmp_path, {}, {"services": ["a"]})
+    assert "manifests" not in as_text(Outcome(configured, ()))
+    assert json.loads(renderer("json")(Outcome(configured, ())))["services"] == ["a"]
+
+
 def test_jsonl_is_a_line_for_each_finding_and_a_summary(tmp_path: Path) -> None:
     shown = outcome(tmp_path, nasty())
     rows = [json.loads(line) for line in renderer("jsonl")(shown).splitlines()]

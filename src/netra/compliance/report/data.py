@@ -37,6 +37,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "root": str(report.root),
+        "services": [_text(each) for each in report.services],
         "score": score.value,
         "scopes": {
             each.scope: {"score": each.score, "units": each.units, "loss": each.loss, "debt": each.debt}

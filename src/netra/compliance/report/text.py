@@ -13,6 +13,8 @@ from netra.compliance.rule import Finding, Severity
 
 RELATED = 12
 """Places of one family that are printed; the rest is counted."""
+SERVICES = 8
+"""That are named."""
 MANY = 50
 """Findings of a first check from which on it says what to do with so many."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -104,6 +106,10 @@ def summary(outcome: Outcome, paint: _Paint | None = None) -> str:
         lines += explained(outcome)
     if outcome.statistics:
         lines += statistics(outcome)
+    if report.services and report.config.services is None:
+        named = ", ".join(map(clean, report.services[:SERVICES]))
+        more = f" and {left} more" if (left := len(report.services) - SERVICES) > 0 else ""
+        lines.append(f"Services, by their manifests: {named}{more}. `services` in [tool.ssot] says otherwise.")
     if report.waived:
         lines.append(f"{len(report.waived)} allowed by comments and the configuration.")
     if outcome.failures and outcome.comparison is None and len(outcome.printed) > MANY:

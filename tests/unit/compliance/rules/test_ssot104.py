@@ -115,6 +115,14 @@ def test_what_a_service_imports_is_deployed_with_it(tmp_path: Path, config: dict
     assert set(twins.paths) == {"services/billing/orders.py", "common/orders.py"}
 
 
+def test_what_is_shared_is_deployed_with_every_service(tmp_path: Path) -> None:
+    files = {**monorepo("Dockerfile"), "common/orders.py": f"{ORDER}        self.vat = 1\n"}
+    files |= {"common/use.py": "from orders import OrderLine\n"}
+    assert ids(check(tmp_path, files, ONLY)) == ["SSOT104"]
+    (twins,) = check(tmp_path, files, {**ONLY, "shared": ["common"]}).findings
+    assert (twins.rule, len(twins.paths)) == ("SSOT101", 3)
+
+
 def test_what_holds_services_is_none(tmp_path: Path) -> None:
     files = {**monorepo("Dockerfile"), "services/pyproject.toml": "[project]\nname = 'all'\n"}
     assert check(tmp_path, files, ONLY).tree.services == ("services/billing", "services/shipping")
