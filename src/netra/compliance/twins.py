@@ -224,14 +224,26 @@ def _is_protocol(symbol: Symbol) -> bool:
 
 
 def _is_override(project: Project, name: str, symbol: Symbol) -> bool:
-    """It inherits from a class of its own name: it adds to that one and stands in for it on purpose."""
+    """It inherits from a class of its own name, or makes one for itself to ask: it stands in for that on purpose."""
     if any(base.rpartition(".")[2] == name for base in symbol.class_.bases):
         return True
     row, file = symbol.class_, symbol.file
     aliases = {each.bound for each in file.facts.imports if each.name == name} if file is not None else set()
-    if any(base in aliases for base in row.bases):
+    if any(base in aliases for base in row.bases) or _wraps(project, symbol):
         return True
     return any(each.class_.name == name for each in project.ancestry(symbol).classes[1:])
+
+
+def _wraps(project: Project, symbol: Symbol) -> bool:
+    """Whether its objects have an object of another class of its name."""
+    name = symbol.class_.name
+    for member in symbol.class_.members:
+        kind, _, dotted = member.type.partition(":")
+        if kind == "call" and dotted.rpartition(".")[2] == name and dotted != name:
+            held = project.lookup(symbol.home, dotted).symbol
+            if held.kind == "class" and held.key != symbol.key:
+                return True
+    return False
 
 
 def _without_versions(symbols: list[Symbol]) -> list[Symbol]:

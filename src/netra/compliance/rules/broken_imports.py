@@ -39,6 +39,8 @@ _GENERATED = (
 """Ends of names of modules that a build writes."""
 _PLACED = ("local", "local_settings", "settings_local", "localsettings", "secrets", "private", "config_local", "site")
 """Names of modules that whoever installs the program may add."""
+_FOR_MORE = frozenset({"addons", "ee", "enterprise", "extensions", "hooks", "overrides", "plugins"})
+"""Names of packages that may get further modules so."""
 
 _NAMED_BROKEN = re.compile(
     r"(?:^|[_.])(?:invalid|broken|failing|missing|erroneous)_?(?:import|module|package)s?(?=$|[_.\d])"
@@ -221,9 +223,8 @@ def _look(project: Project, config: Config) -> Iterator[Finding]:
 
 def _is_optional(broken: _Broken) -> bool:
     """Whether a module is one that users may add."""
-    return broken.module is None and any(
-        part in _PLACED or part.startswith("_") for part in broken.missing.split(".")[-1:]
-    )
+    *above, last = broken.missing.split(".")
+    return broken.module is None and (last in _PLACED or last.startswith("_") or not _FOR_MORE.isdisjoint(above))
 
 
 def _crash(index: _Index, every: list[_Broken]) -> Finding:

@@ -2,7 +2,7 @@
 
 A singleton is the one object of a class, which a module makes when it is imported or a function keeps in a global. It
 is looked at when its methods change its state for what they are called with, and when code that requests run through
-uses it: modules with routes, views or functions that take a request, and what these import.
+uses it: modules with routes, views or functions that take a request, and what these import, up to three imports far.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from .factories import is_product, made
 
 MOST_WRITES = 5
 """Changed attributes that are named."""
+FARTHEST = 3
+"""Imports between a module that serves requests and one that is still said to be reached by them. Behind more of them
+lies everything."""
 _ROUTES = frozenset(
     {"get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "websocket_route", "api_view"}
 )
@@ -194,16 +197,17 @@ def _is_the_only_one(project: Project, symbol: Symbol, file: File, name: str) ->
 
 
 def _reached_by_requests(project: Project) -> set[str]:
-    """Paths of modules that serve requests, and of all that they import."""
-    waiting = deque(file for file, serves in project.by_file(_serves) if serves)
-    found = {file.path for file in waiting}
+    """Paths of modules that serve requests, and of what they import, some modules far."""
+    waiting = deque((file, 0) for file, serves in project.by_file(_serves) if serves)
+    found = {file.path for file, _ in waiting}
     links = graph(project)
     while waiting:
-        for link in links.of(waiting.popleft()):
+        file, far = waiting.popleft()
+        for link in links.of(file) if far < FARTHEST else ():
             imported = link.imported
             if imported is not None and not link.typing and imported.path not in found:
                 found.add(imported.path)
-                waiting.append(imported)
+                waiting.append((imported, far + 1))
     return found
 
 

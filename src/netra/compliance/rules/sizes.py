@@ -15,6 +15,9 @@ from netra.compliance.rule import Finding, Place, Rule, Severity
 
 _OF_GENERATORS = frozenset({"gapic_v1", "gapic_version"})
 """What only the clients import that Google's generator writes."""
+MANY_ACCESSORS = 50
+ACCESSORS = 0.7
+"""Functions that get or set a property, of all functions of a file."""
 
 
 def _files(project: Project, config: Config) -> Iterator[Finding]:
@@ -65,7 +68,16 @@ def _functions_in(project: Project, file: File, config: Config) -> list[Finding]
 
 
 def _is_own(file: File) -> bool:
-    return not (file.facts.generated or is_foreign(file.path) or _is_client(file))
+    return not (file.facts.generated or is_foreign(file.path) or _is_client(file) or _is_accessors(file))
+
+
+def _is_accessors(file: File) -> bool:
+    """Whether nearly all functions of a file get or set a property, and they are many: nobody writes that."""
+    functions = file.facts.functions
+    if len(functions) < MANY_ACCESSORS:
+        return False
+    accessors = sum(any(each == "property" or each.endswith(".setter") for each in row.decorators) for row in functions)
+    return accessors > ACCESSORS * len(functions)
 
 
 def _is_client(file: File) -> bool:

@@ -152,6 +152,11 @@ NOT_TWINS = {
     "one inherits from the other": two(
         FIRST, "from .a import PoolKeeper as Base\nclass PoolKeeper(Base):\n    def other(self): ...\n"
     ),
+    "one asks the other": two(
+        FIRST,
+        "from . import a\n"
+        + SECOND.replace("def start(self): ...", "def start(self):\n        self.a = a.PoolKeeper()"),
+    ),
     "one inherits from the other's module": two(
         FIRST, "from . import a\nclass PoolKeeper(a.PoolKeeper):\n    def other(self): ...\n"
     ),

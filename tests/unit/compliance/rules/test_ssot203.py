@@ -54,6 +54,7 @@ def test_one_attempt_with_several_broken_imports_is_one_finding(tmp_path: Path) 
         pytest.param("from app.limits import RateLimiter", id="succeeds"),
         pytest.param("from app._speedups import fast", id="compiled somewhere else"),
         pytest.param("from app.local_settings import *", id="a file users add"),
+        pytest.param("from app.hooks.after_answer import after_answer", id="a hook users add"),
     ],
 )
 def test_a_fallback_that_may_not_run_is_none(tmp_path: Path, attempt: str) -> None:

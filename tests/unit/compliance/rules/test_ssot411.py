@@ -67,6 +67,20 @@ def test_through_other_modules(tmp_path: Path) -> None:
     assert "through app/work.py" in one(check(tmp_path, files, ONLY), "SSOT411").details[1]
 
 
+def test_requests_reach_three_modules_far(tmp_path: Path) -> None:
+    def behind(count: int) -> dict[str, str]:
+        files = {
+            **TREE,
+            "app/routes.py": "from x import app\nfrom app import m1\n\n\n@app.get('/')\ndef run(): m1.go()\n",
+        }
+        for at in range(1, count):
+            files[f"app/m{at}.py"] = f"from app import m{at + 1}\n\n\ndef go(): m{at + 1}.go()\n"
+        return {**files, f"app/m{count}.py": "from app.manager import manager\n\n\ndef go(): manager.begin(1)\n"}
+
+    assert ids(check(tmp_path / "near", behind(3), ONLY)) == ["SSOT411"]
+    assert ids(check(tmp_path / "far", behind(4), ONLY)) == []
+
+
 def test_an_object_that_a_function_keeps_in_a_global(tmp_path: Path) -> None:
     lazy = MANAGER.replace("manager = RunManager()\n", "_manager = None\n\n\n") + (
         "def get_manager():\n    global _manager\n    if _manager is None:\n        _manager = RunManager()\n"

@@ -33,6 +33,16 @@ def test_without_configuration_a_thousand_lines_are_allowed(tmp_path: Path) -> N
         pytest.param("app/migrations/0001_first.py", "", id="a database revision"),
         pytest.param("app/_vendor/other.py", "", id="what others wrote"),
         pytest.param("app/schema_pb2.py", "", id="generated, by its name"),
+        pytest.param("app/schema.py", "# This is a generated file! See the grammar.\n", id="generated, in other words"),
+        pytest.param(
+            "app/client.py",
+            "class A:\n"
+            + "".join(
+                f"    @property\n    def x{at}(self): ...\n    @x{at}.setter\n    def x{at}(self, x): ...\n"
+                for at in range(30)
+            ),
+            id="generated, as its accessors tell",
+        ),
         pytest.param("app/schema.py", "# This file was generated. Do not edit.\n", id="generated, as it says"),
     ],
 )
