@@ -17,7 +17,7 @@ const KEY = "{key}";
 /** Where to look further, by rule. */
 const PLACES: Readonly<Record<string, readonly [string, string]>> = {
   run_failures: ["Failed executions", "/ops/executions?state=failed"],
-  thread_failures: ["Executions of the thread", `/ops/executions?thread=${KEY}`],
+  thread_failures: ["Its executions", `/ops/executions?thread=${KEY}`],
   stuck_runs: ["Running executions", "/ops/executions?state=running"],
   queue_age: ["Waiting executions", "/ops/executions?state=pending"],
   breaker_open: ["Circuits", "/ops/executions"],
@@ -64,7 +64,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
     const current = rule?.values[incident.key];
     return rule === undefined || current === undefined
       ? ""
-      : `${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
+      : `now ${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
   };
   const silenced = (incident: Incident): Silence | undefined =>
     silences.data?.items.find(

@@ -314,7 +314,7 @@ export function Asking({
               </p>
             )}
             <div className="form-actions">
-              <Button onClick={close}>Keep</Button>
+              <Button onClick={close}>{danger ? "Keep" : "Cancel"}</Button>
               <Button
                 type="submit"
                 kind={danger ? "danger" : "primary"}
