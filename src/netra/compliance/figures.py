@@ -98,14 +98,17 @@ def exposures(report: Report) -> dict[str, int]:
     """How many there are of what rules look at."""
     if report.figures is not None:
         return report.figures.exposures
-    facts = [file.facts for file in report.project.files]
+    from .project import call_count, function_count
+
+    files = report.project.files
+    facts = [file.facts for file in files]
     return {
         "classes": sum(len(each.classes) for each in facts),
-        "functions": sum(len(each.functions) for each in facts),
+        "functions": sum(map(function_count, files)),
         "imports": sum(len(each.imports) for each in facts),
-        "reads": sum(len(each.reads) for each in facts),
-        "calls": sum(len(each.calls) for each in facts),
-        "modules": sum(is_unit(file) for file in report.project.files),
+        "reads": coverage(report).reads or sum(len(each.reads) for each in facts),
+        "calls": sum(map(call_count, files)),
+        "modules": sum(map(is_unit, files)),
     }
 
 

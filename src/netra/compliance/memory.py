@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .facts import FileFacts
 
 if TYPE_CHECKING:
-    from .project import Codes, File, Names, Project
+    from .project import File, Names, Project
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -37,19 +37,21 @@ class Memory:
 
     def __init__(self) -> None:
         self._made: dict[Maker, tuple[tuple[Any, ...], Any]] = {}
-        self._codes: dict[int, Codes] = {}
+        self._seen: dict[int, dict[str, list[Any]]] = {}
+        self._order: list[int] = []
 
     def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
         """A file of a project."""
         from .project import File
 
-        return File(path, facts, package_root, module, is_package)
+        seen = self._seen.setdefault(id(facts), defaultdict(list))
+        return File(path, facts, package_root, module, is_package, seen=seen)
 
     def names(self, file: File) -> Names:
         """What is bound at the top of a file."""
         from .project import Names
 
-        return Names(file, self._codes)
+        return Names(file)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""
@@ -60,7 +62,16 @@ class Memory:
 
     def by_file(self, project: Project, look: Maker, arguments: tuple[Any, ...]) -> Iterator[tuple[File, Any]]:
         """See `Project.by_file`."""
-        return ((file, look(project, file, *arguments)) for file in project.files)
+        files = project.files
+        if not self._order:
+            # Copies of a file one after the other: what is decoded for the first is there for the next.
+            first: dict[int, int] = {}
+            places = [first.setdefault(id(file.facts), at) for at, file in enumerate(files)]
+            self._order = sorted(range(len(files)), key=places.__getitem__)
+        found: list[Any] = [None] * len(files)
+        for at in self._order:
+            found[at] = look(project, files[at], *arguments)
+        return zip(files, found, strict=True)
 
     def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""
@@ -73,13 +84,21 @@ class Memory:
 
 class _Rows:
     def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[Hashable, Any]]]) -> None:
-        self._rows: dict[Hashable, list[tuple[File, Any]]] = defaultdict(list)
+        # Most names have one row, which takes a third of the memory without a list around it.
+        self._rows: dict[Hashable, tuple[File, Any] | list[tuple[File, Any]]] = {}
+        named = self._rows
         for file in files:
             for name, row in rows(file):
-                self._rows[name].append((file, row))
+                known = named.setdefault(name, entry := (file, row))
+                if known is not entry:
+                    if isinstance(known, list):
+                        known.append(entry)
+                    else:
+                        named[name] = [known, entry]
 
     def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
-        return self._rows.get(name, ())
+        found = self._rows.get(name, ())
+        return (found,) if isinstance(found, tuple) and found else found
 
     def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
-        return (rows for rows in self._rows.values() if len(rows) > 1)
+        return (rows for rows in self._rows.values() if isinstance(rows, list))

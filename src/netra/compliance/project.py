@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from .config import ScopeName
 from .facts import MODULE, Assignment, Class, FileFacts, Function, How, Import, Member
+from .glance import glance
 from .memory import Memory, Table
 
 _Default = TypeVar("_Default")
@@ -49,6 +50,8 @@ class File:
     scope: ScopeName = "core"
     service: str = ""
     names: Names = field(init=False, repr=False)
+    seen: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list), repr=False)
+    """What glances have said of its facts; see `glance`."""
     directory: str = field(init=False)
     package: str = field(init=False)
     """The dotted name relative imports begin at."""
@@ -636,23 +639,30 @@ class Project:
         return False if ancestry.complete else None
 
 
+@glance("functions")
+def function_count(facts: FileFacts) -> int:
+    """How many functions a file has."""
+    return len(facts.functions)
+
+
+@glance("calls")
+def call_count(facts: FileFacts) -> int:
+    """How many calls of a file are kept."""
+    return len(facts.calls)
+
+
 Codes = dict[str, int | tuple[int, ...]]
 """What is bound at the top of a file, by name: each binding is one number, for there are millions in a large tree and
 nobody asks for most."""
 
 
 class Names(Mapping[str, list[Symbol]]):
-    """What is bound at the top of a file, by name: symbols, in the order of the tables.
+    """What is bound at the top of a file, by name: symbols, in the order of the tables."""
 
-    Args:
-        shared: codes of other files' facts by their identity, of files that live as long as this one.
-    """
+    __slots__ = ("_bound", "_file", "_local", "_symbols")
 
-    __slots__ = ("_bound", "_file", "_local", "_shared", "_symbols")
-
-    def __init__(self, file: File, shared: dict[int, Codes] | None = None) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
-        self._shared = shared
         self._symbols: dict[str, list[Symbol]] = {}
         self._local: dict[tuple[int, str], Symbol] | None = None
 
@@ -660,14 +670,8 @@ class Names(Mapping[str, list[Symbol]]):
         """Called for the codes, when they are first asked for."""
         if name != "_bound":
             raise AttributeError(name)
-        facts = self._file.facts
-        found = None if self._shared is None else self._shared.get(id(facts))
-        if found is None:
-            found = codes(facts)
-            if self._shared is not None:
-                self._shared[id(facts)] = found
-        self._bound: Codes = found
-        return found
+        self._bound: Codes = codes(self._file)
+        return self._bound
 
     def __getitem__(self, name: str) -> list[Symbol]:
         found = self._symbols.get(name)
@@ -728,6 +732,7 @@ class Names(Mapping[str, list[Symbol]]):
         ]
 
 
+@glance("functions")
 def codes(facts: FileFacts) -> Codes:
     """What a file binds at its top."""
     bound: Codes = {}

@@ -54,8 +54,9 @@ class Score(Struct, frozen=True):
 
 def is_unit(file: File) -> bool:
     """Whether a module defines something that could have a second truth."""
-    facts = file.facts
-    return bool(facts.classes or facts.functions or facts.assignments)
+    from .project import function_count
+
+    return bool(file.facts.classes or file.facts.assignments or function_count(file))
 
 
 def losses(findings: Iterable[Finding], config: Config) -> dict[str, float]:

@@ -76,6 +76,7 @@ class _SeenFile(File):
         """Take other facts. Which parts of what was known of the file are others now."""
         before, bound = self._facts, self._names.codes()
         self._facts = facts
+        self.seen.clear()
         self._names = _SeenNames(self)
         now = self._names.codes()
         changed: set[Name] = {(self, name) for name in {*bound, *now} if bound.get(name) != now.get(name)}
@@ -96,7 +97,7 @@ class _SeenNames(Names):
     def __init__(self, file: _SeenFile) -> None:
         super().__init__(file)
         self._trace = file.trace
-        self._bound = codes(file._facts)  # now, so that it is not taken for something that is read
+        self._bound = codes(file)  # now, so that it is not taken for something that is read
 
     def __getitem__(self, name: str) -> list[Symbol]:
         self._note((self._file, name))

@@ -16,7 +16,8 @@ from itertools import combinations
 
 from .config import Config
 from .deployables import Deployables
-from .facts import MODULE, Class, How, Import, Member
+from .facts import MODULE, Class, FileFacts, How, Import, Member
+from .glance import glance
 from .importers import imports_by_name
 from .naming import is_foreign, is_specific, stems, version, without_variant
 from .project import File, Project, Symbol
@@ -312,11 +313,17 @@ def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]
     return found
 
 
+@glance("calls")
+def _dotted_names(facts: FileFacts) -> tuple[str, ...]:
+    """Dotted names that a file calls or inherits from."""
+    dotted = {each.name for each in facts.calls if "." in each.name}
+    dotted.update(base for each in facts.classes for base in each.bases if "." in base)
+    return tuple(sorted(dotted))
+
+
 def _dotted(file: File) -> Iterable[tuple[str, str]]:
-    """Dotted names that a file calls or inherits from, by their last part."""
-    dotted = {each.name for each in file.facts.calls if "." in each.name}
-    dotted.update(base for each in file.facts.classes for base in each.bases if "." in base)
-    return ((name.rpartition(".")[2], name) for name in sorted(dotted))
+    """Those by their last part."""
+    return ((name.rpartition(".")[2], name) for name in _dotted_names(file))
 
 
 def _tells_apart(file: File, row: Import) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, FileFacts, How
+from netra.compliance.glance import glance
 from netra.compliance.graph import graph
 from netra.compliance.importers import imports_by_name
 from netra.compliance.naming import words
@@ -212,10 +213,11 @@ def _reached_by_requests(project: Project) -> set[str]:
 
 
 def _serves(project: Project, file: File) -> bool:
-    return is_product(file) and serves_requests(file.facts)
+    return is_product(file) and _serves_requests(file)
 
 
-def serves_requests(facts: FileFacts) -> bool:
+@glance("functions")
+def _serves_requests(facts: FileFacts) -> bool:
     """Whether a module has a route, a view, or a function that takes a request of a web framework."""
     for row in facts.functions:
         for decorator in row.decorators:

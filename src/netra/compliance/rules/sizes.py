@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netra.compliance.config import Config
+from netra.compliance.facts import FileFacts, Function
+from netra.compliance.glance import glance
 from netra.compliance.naming import is_foreign
 from netra.compliance.project import File, Project
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -47,10 +49,22 @@ def _functions(project: Project, config: Config) -> Iterator[Finding]:
         yield from found
 
 
+@glance("functions")
+def _longest(facts: FileFacts) -> int:
+    """Lines of the longest function of a file."""
+    return max(map(_lines, facts.functions), default=0)
+
+
+def _lines(row: Function) -> int:
+    return row.end - row.line + 1 - row.documented
+
+
 def _functions_in(project: Project, file: File, config: Config) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
+    if _severity(_longest(file), config.max_function_lines) is None:
+        return findings
     for row in file.facts.functions:
-        lines = row.end - row.line + 1 - row.documented
+        lines = _lines(row)
         severity = _severity(lines, config.max_function_lines)
         if severity is not None and _is_own(file):
             counted = f"{lines:,} lines{' without its docstring' if row.documented else ''}"
