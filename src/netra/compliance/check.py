@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from .config import Config, ConfigError, ScopeName, matches, scope_by_name
 from .declared import declared
+from .deployables import Deployables
 from .facts import FileFacts
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
 from .known import Progress
@@ -122,7 +123,14 @@ def judge(
         score(project, [each for each in kept if each.rule not in HOUSEKEEPING], config),
         tree.unreadable,
         seconds,
+        services=_services(project, config),
     )
+
+
+def _services(project: Project, config: Config) -> tuple[str, ...]:
+    if config.services is not None:
+        return config.services
+    return project.once(Deployables, config).services if project.services else ()
 
 
 @cache

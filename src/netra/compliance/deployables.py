@@ -8,7 +8,7 @@ says that they are services.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ class Deployables:
     """See the module."""
 
     def __init__(self, project: Project, config: Config) -> None:
-        self._found = project.services if config.services is None else ()
+        self._found = _self_contained(project) if config.services is None else ()
         self._services = {(each.strip("/"), "", "") for each in config.services or self._found}
         self._shared = tuple(f"{each.strip('/')}/" for each in config.shared)
         self._parent: dict[Deployable, Deployable] = {}
@@ -47,6 +47,13 @@ class Deployables:
         root = self._root(self._unit(file))
         shared = self._services if self._shared and file.path.startswith(self._shared) else ()
         return frozenset({root, *self._with.get(root, ()), *shared})
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Directories of those that are deployed apart from each other."""
+        where = {unit[0]: {unit, *self._with.get(unit, ())} for unit in self._services}
+        count = Counter(each for units in where.values() for each in units)
+        return tuple(sorted(name for name, units in where.items() if all(count[each] == 1 for each in units)))
 
     def together(self, items: Iterable[T], file_of: Callable[[T], File]) -> list[list[T]]:
         """Things in groups, each of what is deployed with another of its group."""
@@ -82,14 +89,31 @@ class Deployables:
         return (service, "", "") if service else deployable(file)
 
     def _service(self, file: File) -> str:
-        if file.service:
-            return file.service
-        return next((each for each in self._found if file.path.startswith(f"{each}/")), "")
+        return file.service or _above(self._found, file)
 
     def _root(self, key: Deployable) -> Deployable:
         while (parent := self._parent.get(key, key)) != key:
             key = parent
         return key
+
+
+def _self_contained(project: Project) -> tuple[str, ...]:
+    """The services that were found, without those that use the rest of a package they lie in: these are parts of it,
+    with an image or a distribution that holds more than them."""
+    parts: set[str] = set()
+    for link in graph(project) if project.services else ():
+        ours, theirs = link.importer, link.imported
+        if theirs is not None and ours.scope == "core" and deployable(ours) == deployable(theirs):
+            service = _above(project.services, ours)
+            if service and service != _above(project.services, theirs):
+                parts.add(service)
+    kept = tuple(each for each in project.services if each not in parts)
+    return kept if len(kept) > 1 else ()
+
+
+def _above(services: Iterable[str], file: File) -> str:
+    """The service that a file lies in; empty for none."""
+    return next((each for each in services if file.path.startswith(f"{each}/")), "")
 
 
 def deployable(file: File) -> Deployable:

@@ -45,6 +45,7 @@ class Report(Struct, frozen=True):
         waived: what comments and the configuration allow.
         seconds: by phase.
         figures: what is printed beside the score, when it is known already.
+        services: directories that are deployed apart, as configured or as found.
     """
 
     root: Path
@@ -58,11 +59,7 @@ class Report(Struct, frozen=True):
     unreadable: tuple[tuple[str, str], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     figures: Figures | None = None
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        """Directories that are deployed apart: as configured, else as found."""
-        return self.tree.services if self.config.services is None else self.config.services
+    services: tuple[str, ...] = ()
 
 
 class Outcome(Struct, frozen=True, dict=True):

@@ -57,6 +57,7 @@ class _Kept(Struct, frozen=True):
     exposures: dict[str, int]
     rules: tuple[_KeptRule, ...]
     rule_hash: str
+    services: tuple[str, ...]
 
 
 def recall(looked: Looked, config: Config, read: Callable[[], ReadTree]) -> Report | None:
@@ -91,6 +92,7 @@ def recall(looked: Looked, config: Config, read: Callable[[], ReadTree]) -> Repo
         looked.tree.unreadable,
         {},
         Figures(kept.coverage, kept.exposures, kept.rule_hash),
+        kept.services,
     )
 
 
@@ -113,6 +115,7 @@ def keep(looked: Looked, report: Report) -> Report:
                 figures.exposures,
                 tuple(rules),
                 figures.rule_hash,
+                report.services,
             ),
         )
     return replace(report, figures=figures)

@@ -18,8 +18,11 @@ from .config import scope_by_name
 _WEAK: Final = frozenset({"Pipfile", "requirements.txt"})
 """Plugins have them too: inside of a package they say nothing."""
 MANIFESTS: Final = frozenset({"Containerfile", "Dockerfile", "pyproject.toml", "setup.py", *_WEAK})
-_BUILDS: Final = re.compile(r"^\s*\[\s*(?:project|build-system|tool\.poetry)\s*\]", re.MULTILINE)
-"""What a `pyproject.toml` has that is not only the settings of tools."""
+_BUILDS: Final = {
+    "pyproject.toml": re.compile(r"^\s*\[\s*(?:project|build-system|tool\.poetry)\s*\]", re.MULTILINE),
+    "setup.py": re.compile(r"^\s*(?:\w+\.)*setup\(", re.MULTILINE),
+}
+"""What these have where they are not only the settings of tools, or a module of that name."""
 
 
 def services(root: Path, python: Sequence[str], manifests: Iterable[str]) -> tuple[str, ...]:
@@ -34,7 +37,7 @@ def services(root: Path, python: Sequence[str], manifests: Iterable[str]) -> tup
         directory, _, name = path.rpartition("/")
         if not directory or directory in found or (name in _WEAK and _is_below_package(python, directory)):
             continue
-        if (name != "pyproject.toml" or _builds(root / path)) and _has_product(python, directory):
+        if _builds(root / path) and _has_product(python, directory):
             found.add(directory)
     # What holds others is where they are developed, or has parts that are deployed apart from it.
     inner = {each for each in found if not any(other.startswith(f"{each}/") for other in found)}
@@ -58,7 +61,9 @@ def _has_product(python: Sequence[str], directory: str) -> bool:
 
 
 def _builds(path: Path) -> bool:
+    if (pattern := _BUILDS.get(path.name)) is None:
+        return True
     try:
-        return bool(_BUILDS.search(path.read_text("utf-8", "replace")))
+        return bool(pattern.search(path.read_text("utf-8", "replace")))
     except OSError:
         return False

@@ -66,7 +66,7 @@ def monorepo(manifest: str, text: str = "", above: str = "services/") -> dict[st
 def test_services_are_found_by_their_manifests(tmp_path: Path, manifest: str, text: str) -> None:
     report = check(tmp_path, monorepo(manifest, text), ONLY)
     assert ids(report) == ["SSOT104"]
-    assert report.tree.services == ("services/billing", "services/shipping")
+    assert report.services == ("services/billing", "services/shipping")
 
 
 def test_directories_without_a_manifest_are_parts_of_one_program(tmp_path: Path) -> None:
@@ -74,9 +74,14 @@ def test_directories_without_a_manifest_are_parts_of_one_program(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("manifest", "text"), [("pyproject.toml", "[tool.ruff]\nline-length = 99\n"), ("requirements.txt", "requests\n")]
+    ("manifest", "text"),
+    [
+        ("pyproject.toml", "[tool.ruff]\nline-length = 99\n"),
+        ("requirements.txt", "requests\n"),
+        ("setup.py", "def setup():\n    return 1\n"),
+    ],
 )
-def test_settings_and_needs_inside_of_a_package_are_no_manifests(tmp_path: Path, manifest: str, text: str) -> None:
+def test_what_only_looks_like_a_manifest_is_none(tmp_path: Path, manifest: str, text: str) -> None:
     assert ids(check(tmp_path, monorepo(manifest, text), ONLY)) == ["SSOT101"]
 
 
@@ -101,7 +106,17 @@ def test_services_that_import_each_other_are_one_program_unless_configured(tmp_p
 def test_services_that_one_program_imports_are_that_program_and_tests_are_none(tmp_path: Path) -> None:
     both = "from services.billing import use\nfrom services.shipping import use as other\n"
     assert ids(check(tmp_path, {**monorepo("Dockerfile"), "tests/test_all.py": both}, ONLY)) == ["SSOT104"]
-    assert ids(check(tmp_path, {**monorepo("Dockerfile"), "program/main.py": both}, ONLY)) == ["SSOT101"]
+    report = check(tmp_path, {**monorepo("Dockerfile"), "program/main.py": both}, ONLY)
+    assert (ids(report), report.services) == (["SSOT101"], ())
+
+
+def test_what_uses_the_package_it_lies_in_is_a_part_of_it(tmp_path: Path) -> None:
+    files = {**monorepo("Dockerfile"), "services/plugins.py": "x = 1\n"}
+    assert ids(check(tmp_path, files, ONLY)) == ["SSOT104"]
+    files["services/billing/plugin.py"] = "from services.plugins import x\n"
+    files["services/shipping/plugin.py"] = "from ..plugins import x\n"
+    report = check(tmp_path, files, ONLY)
+    assert (ids(report), report.services) == (["SSOT101"], ())
 
 
 @pytest.mark.parametrize("config", [ONLY, {**ONLY, "services": ["services/billing", "services/shipping"]}])
