@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
+from msgspec import Struct
+
 from .facts import How, Import
 from .project import File, Project, Symbol
 from .rule import Place
@@ -23,8 +25,7 @@ MOST_STARTS = 64
 time that is quadratic in its size, and any short one explains it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """An import of one module by another.
 
     Args:
@@ -165,8 +166,8 @@ def _build(project: Project) -> Graph:
 
 def _links(project: Project, file: File) -> tuple[Link, ...]:
     best: dict[File | str, Link] = {}
-    for index, row in enumerate(file.facts.imports):
-        target = _target(project, file, row)
+    for index, (row, module) in enumerate(project.sources(file)):
+        target = _target(project, file, row, module)
         if target is None or target is file:
             continue
         imported = target if isinstance(target, File) else None
@@ -181,9 +182,8 @@ def _delay(link: Link) -> int:
     return 3 if link.typing else 2 if link.deferred else 0 if link.always else 1
 
 
-def _target(project: Project, file: File, row: Import) -> File | str | None:
+def _target(project: Project, file: File, row: Import, module: Symbol) -> File | str | None:
     """The module an import leads to, the name of an external one, or None."""
-    module = project.module(file, row.module, row.level)
     if module.kind == "external":
         return module.name
     if module.kind != "module":
@@ -191,7 +191,7 @@ def _target(project: Project, file: File, row: Import) -> File | str | None:
     if not row.name or row.name == "*":
         return module.file
     if module.file is None:
-        inner = project.imported(file, row).symbol
+        inner = project.imported(file, row, module=module).symbol
         return inner.file if inner.kind == "module" else None
     if module.file.is_package:
         directory = module.file.directory

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .facts import MODULE
 from .project import File, Project, Symbol
@@ -13,8 +14,7 @@ ClassKey = tuple[str, int]
 """Of a class: the path of its file, and its row there."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassUse:
+class ClassUse(Struct, frozen=True):
     """An import statement that reaches a class.
 
     Args:
@@ -57,13 +57,10 @@ def _uses(project: Project) -> dict[ClassKey, list[ClassUse]]:
 
 def _used(project: Project, file: File) -> list[tuple[ClassKey, ClassUse]]:
     found = []
-    for index, row in enumerate(file.facts.imports):
-        if row.name in ("", "*"):
+    for index, (row, module) in enumerate(project.sources(file)):
+        if module.kind != "module" or row.name in ("", "*"):
             continue
-        module = project.module(file, row.module, row.level)
-        if module.kind != "module":
-            continue
-        reached = project.imported(file, row)
+        reached = project.imported(file, row, module=module)
         symbol = reached.symbol
         if symbol.kind == "class" and symbol.file is not None:
             path = module.file.module if module.file is not None else row.module

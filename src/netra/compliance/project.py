@@ -154,18 +154,19 @@ class Reached(Struct, frozen=True):
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ancestry:
+class Ancestry(Struct, frozen=True):
     """A class and what it inherits from, nearest first.
 
     Args:
         complete: whether every base is known; otherwise it may have more than is seen here.
         outside: builtin classes among the bases.
+        owns: members of each of the classes, by name.
     """
 
     classes: tuple[Symbol, ...]
     complete: bool
     outside: tuple[str, ...] = ()
+    owns: tuple[dict[str, Member], ...] = ()
 
 
 class Project:
@@ -216,6 +217,7 @@ class Project:
         self._modules: dict[tuple[str, str], Symbol] = {}
         self._beside: dict[tuple[str, str, str, int], Symbol] = {}
         """What relative imports reach, by the directory and the package they begin at."""
+        self._sources: dict[File, tuple[list[Import], list[Symbol]]] = {}
         self._named: dict[str, list[File]] = {}
         """Files by the dotted names that lead to them, as far as those were asked for."""
         self._ancestry: dict[tuple[str, int], Ancestry] = {}
@@ -328,6 +330,14 @@ class Project:
         if known is None:
             known = self._modules[key] = self._absolute(importer, module)
         return known
+
+    def sources(self, file: File) -> list[tuple[Import, Symbol]]:
+        """The imports of a file, each with the module that it names."""
+        rows = file.facts.imports
+        known = self._sources.get(file)
+        if known is None or known[0] is not rows:
+            known = self._sources[file] = (rows, [self.module(file, row.module, row.level) for row in rows])
+        return [*zip(rows, known[1], strict=True)]
 
     def _relative_to(self, importer: File, module: str, level: int) -> Symbol:
         base = importer.package.split(".") if importer.package else []
@@ -451,7 +461,7 @@ class Project:
 
     def _bound(self, file: File, name: str, function: int) -> Symbol | None:
         """A name as seen from a function: imports made in it or around it come first."""
-        while function != MODULE:
+        while function != MODULE and file.names.any_local:
             if (symbol := file.names.local(function, name)) is not None:
                 return symbol
             function = file.facts.functions[function].outer
@@ -491,9 +501,14 @@ class Project:
         reached = self.imported(file, row_, hops - 1)
         return Reached(reached.symbol, (file.module, *reached.path))
 
-    def imported(self, file: File, row: Import, hops: int = MOST_HOPS) -> Reached:
-        """What one row of imports binds."""
-        module = self.module(file, row.module, row.level)
+    def imported(self, file: File, row: Import, hops: int = MOST_HOPS, module: Symbol | None = None) -> Reached:
+        """What one row of imports binds.
+
+        Args:
+            module: that it names, where the caller knows (see `sources`).
+        """
+        if module is None:
+            module = self.module(file, row.module, row.level)
         if not row.name:
             if row.bound != row.module and "." in row.module and row.bound == row.module.partition(".")[0]:
                 return Reached(self.module(file, row.bound))  # `import a.b` binds a
@@ -572,7 +587,7 @@ class Project:
             return known
         if key in self._open:
             self._circle = min(self._circle, self._open[key])
-            return Ancestry((symbol,), False)  # a circle ends here
+            return Ancestry((symbol,), False, (), (self.own(symbol),))  # a circle ends here
         depth = self._open[key] = len(self._open)
         around, self._circle = self._circle, _NO_CIRCLE
         try:
@@ -606,7 +621,8 @@ class Project:
                 outside[found.name] = None
             else:
                 complete = False
-        return Ancestry(tuple(classes.values()), complete, tuple(outside))
+        every = tuple(classes.values())
+        return Ancestry(every, complete, tuple(outside), tuple(map(self.own, every)))
 
     def own(self, symbol: Symbol) -> dict[str, Member]:
         """What a class itself has, by name."""
@@ -621,16 +637,17 @@ class Project:
     def members(self, symbol: Symbol) -> dict[str, Symbol]:
         """Names of everything a class and its known bases have, with the class that has it first."""
         found: dict[str, Symbol] = {}
-        for each in self.ancestry(symbol).classes:
-            for member in each.shape.members:
-                found.setdefault(member.name, each)
+        ancestry = self.ancestry(symbol)
+        for each, own in zip(ancestry.classes, ancestry.owns, strict=True):
+            for name in own:
+                found.setdefault(name, each)
         return found
 
     def has(self, symbol: Symbol, attribute: str) -> bool | None:
         """Whether instances of a class have an attribute; None when that cannot be known."""
         ancestry = self.ancestry(symbol)
-        for each in ancestry.classes:
-            if attribute in self.own(each):
+        for own in ancestry.owns:
+            if attribute in own:
                 return True
         if attribute in _OF_EVERY_OBJECT or any(attribute in _outside_members(each) for each in ancestry.outside):
             return True
@@ -709,8 +726,16 @@ class Names(Mapping[str, list[Symbol]]):
         """What each name is bound to, in a form that can be compared."""
         return {name: (found,) if isinstance(found, int) else found for name, found in self._bound.items()}
 
+    @property
+    def any_local(self) -> bool:
+        """Whether any function binds a name by an import or a class statement."""
+        return bool(self._locals())
+
     def local(self, function: int, name: str) -> Symbol | None:
         """What a function itself binds by an import or a class statement: the first import, else the first class."""
+        return self._locals().get((function, name))
+
+    def _locals(self) -> dict[tuple[int, str], Symbol]:
         if self._local is None:
             found: dict[tuple[int, str], Symbol] = {}
             facts = self._file.facts
@@ -723,7 +748,7 @@ class Names(Mapping[str, list[Symbol]]):
                     symbol = Symbol("class", self._file, index, how=class_.how)
                     found.setdefault((class_.function, class_.name), symbol)
             self._local = found
-        return self._local.get((function, name))
+        return self._local
 
     def _made(self, found: int | tuple[int, ...]) -> list[Symbol]:
         return [

@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from .facts import ANY_NAME, MODULE, Function, Member, Read
 from .importers import imports_by_name
-from .project import ENUMS, TRANSPARENT_BASES, File, Project, Symbol
+from .project import ENUMS, TRANSPARENT_BASES, Ancestry, File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
+MOST_NAMES = 2_000
+"""Of classes, below which others are kept at hand."""
 MOST_CLASSES = 5_000
 """Whose methods are kept at hand; all of a large tree would not fit in memory."""
 _MANAGERS = {
@@ -59,9 +61,12 @@ class Receivers:
         self._given = project.table(given)
         self._children = project.table(_children)
         self._descendants: dict[tuple[str, int], list[Symbol]] = {}
+        self._named_below: dict[str, list[tuple[Symbol, Ancestry]]] = {}
         self._made: dict[tuple[str, int], bool] = {}
-        for each in (self._resolved, self._owners, self._held, self._has, self._methods, self._descendants, self._made):
+        for each in (self._resolved, self._owners, self._held, self._has, self._methods, self._descendants):
             project.forgets(each)
+        for of_all in (self._named_below, self._made):
+            project.forgets(of_all)
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
@@ -123,10 +128,9 @@ class Receivers:
         above = self._project.ancestry(symbol)
         if "builtins.type" in above.outside:
             return True
-        owns = [self._project.own(each) for each in above.classes]
-        if any("__setattr__" in own for own in owns):
+        if any("__setattr__" in own for own in above.owns):
             return True
-        return not (above.outside or any(not _is_dunder(name) for own in owns for name in own))
+        return not (above.outside or any(not _is_dunder(name) for own in above.owns for name in own))
 
     def descendants(self, symbol: Symbol) -> list[Symbol]:
         """Classes of the project that may inherit from a class. Found by the names of bases: too many, never too few,
@@ -138,19 +142,40 @@ class Receivers:
         return known
 
     def _find_descendants(self, symbol: Symbol) -> list[Symbol]:
-        found: dict[tuple[str, int], Symbol] = {}
-        waiting = [symbol.shape.name]
-        seen = set(waiting)
-        while waiting:
-            for file, index in self._children.get(waiting.pop()):
-                each = Symbol("class", file, index)
-                found[file.path, index] = each
-                if each.shape.name not in seen:
-                    seen.add(each.shape.name)
-                    waiting.append(each.shape.name)
-        assert symbol.file is not None
-        found.pop((symbol.file.path, symbol.index), None)
-        return [each for each in found.values() if self._inherits(each, symbol)]
+        file, index = symbol.home, symbol.index
+        found = []
+        for each, above in self._below(symbol.shape.name):
+            if each.file is file and each.index == index:
+                continue
+            if not above.complete:
+                found.append(each)
+                continue
+            for one in above.classes:
+                if one.index == index and one.file is file:
+                    found.append(each)
+                    break
+        return found
+
+    def _below(self, name: str) -> list[tuple[Symbol, Ancestry]]:
+        """The classes below any class of a name, as far as names tell."""
+        known = self._named_below.get(name)
+        if known is None:
+            found: dict[tuple[File, int], tuple[Symbol, Ancestry]] = {}
+            waiting = [name]
+            seen = set(waiting)
+            while waiting:
+                for file, index in self._children.get(waiting.pop()):
+                    if (file, index) in found:
+                        continue
+                    each = Symbol("class", file, index)
+                    found[file, index] = each, self._project.ancestry(each)
+                    if (below := each.shape.name) not in seen:
+                        seen.add(below)
+                        waiting.append(below)
+            if len(self._named_below) > MOST_NAMES:
+                self._named_below.clear()
+            known = self._named_below[name] = [*found.values()]
+        return known
 
     def methods(self, symbol: Symbol) -> dict[str, Function]:
         """The functions in the body of a class, by name; of several of one name the last."""
@@ -263,22 +288,28 @@ class Receivers:
             return None
         kind, _, dotted = member.type.partition(":")
         assert each.file is not None
-        if kind not in ("ann", "call") or self._is_given_elsewhere(owner, each, member):
+        if kind not in ("ann", "call"):
             return None
         # Where it was assigned is a method of the class; what is imported only there is not known here.
         found = self._of_source(each.file, each.shape.function, kind, dotted)
         if found is None or (member.kind != "property" and self._may_describe(owner, member, found.symbol)):
             return None
-        return found
+        return None if self._is_given_elsewhere(owner, each, member) else found
 
     def _is_given_elsewhere(self, owner: Symbol, holder: Symbol, member: Member) -> bool:
         """Whether another class of the family gives the attribute a value of its own, of another origin."""
-        family = [*self._project.ancestry(owner).classes, *self.descendants(owner)]
-        for each in family:
-            row = self._project.own(each).get(member.name)
+        above = self._project.ancestry(owner)
+        if not above.complete and member.kind in ("attribute", "field"):
+            return True
+        for each, own in zip(above.classes, above.owns, strict=True):
+            row = own.get(member.name)
             if row is not None and row.type != member.type and each is not holder:
                 return True
-        return not self._project.ancestry(owner).complete and member.kind in ("attribute", "field")
+        for each in self.descendants(owner):
+            row = self._project.own(each).get(member.name)
+            if row is not None and row.type != member.type:
+                return True
+        return False
 
     def _may_describe(self, owner: Symbol, member: Member, value: Symbol) -> bool:
         """Whether what is in a class may be a descriptor, so that instances show something else."""
@@ -368,13 +399,6 @@ class Receivers:
         if self.method(symbol, "__new__") or not _MAKERS.isdisjoint(self._project.ancestry(symbol).outside):
             return False
         return not any(decorator.rpartition(".")[2] == "singleton" for decorator in symbol.shape.decorators)
-
-    def _inherits(self, symbol: Symbol, base: Symbol) -> bool:
-        """Whether a class has another above it; True as well when not all above it is known."""
-        above = self._project.ancestry(symbol)
-        if any(each.file is base.file and each.index == base.index for each in above.classes):
-            return True
-        return not above.complete
 
 
 def receivers(project: Project) -> Receivers:

@@ -127,9 +127,9 @@ class _SeenNames(Names):
         self._note(self._file)
         return super().several()
 
-    def local(self, function: int, name: str) -> Symbol | None:
+    def _locals(self) -> dict[tuple[int, str], Symbol]:
         self._note(self._file)
-        return super().local(function, name)
+        return super()._locals()
 
     def _note(self, what: File | Name) -> None:
         if (reading := self._trace.reading) is not None:

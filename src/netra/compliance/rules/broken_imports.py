@@ -130,8 +130,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
     heads: set[str] = set()
     if is_by_others(file.path):
         return found, heads  # who copies a distribution takes what is needed of it
-    for row in file.facts.imports:
-        module = project.module(file, row.module, row.level)
+    for row, module in project.sources(file):
         if module.kind == "missing":
             expected = any(each(module.name) for each in served) or _is_to_fail(file, row)
             if not expected and not _may_appear(project, file, row, module.name):
@@ -140,7 +139,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
         if not row.level and module.file is not None:
             heads.add(row.module.partition(".")[0])
         if module.kind == "module" and module.file is not None and row.name not in ("", "*"):
-            symbol = project.imported(file, row).symbol
+            symbol = project.imported(file, row, module=module).symbol
             # A name that the module itself fails to import is reported there.
             lost = symbol.kind == "missing" and symbol.file is module.file and row.name not in module.file.names
             if lost and not (

@@ -78,10 +78,9 @@ def _spelled(project: Project, file: File) -> set[tuple[str, str]]:
 
 def _named(project: Project, file: File) -> Iterator[tuple[str, Import]]:
     """The modules that a file imports by a whole name, where it is deployed with them."""
-    for row in file.facts.imports:
+    for row, module in project.sources(file):
         if row.level or row.how & How.TYPE_CHECKING:
             continue
-        module = project.module(file, row.module)
         if module.kind != "module" or module.file is None or module.file.is_package or module.file is file:
             continue
         if module.file.scope == file.scope and module.file.service == file.service:
