@@ -37,6 +37,8 @@ CORPORA = ("django", "prefect", "dagster", "giant")
 STRUCTURE = "SSOT1,SSOT2,SSOT5"
 CACHE = ".ssot_cache"
 RUFF = "ruff F"
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+"""Programs keep what Python compiled of them, as they do where they are installed."""
 SECONDS = 3600
 """After which a tool is given up."""
 EDITS = 40
@@ -80,7 +82,7 @@ def measure(command: tuple[str, ...], directory: Path) -> Measured | None:
     """Run a command to its end; None when it takes too long or cannot do it."""
     began = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen(command, cwd=directory, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=errors)
         ended = threading.Event()
         peaks = [0]
         watcher = threading.Thread(target=_watch, args=(process.pid, ended, peaks), daemon=True)
@@ -129,7 +131,7 @@ def variants(corpus: Path, tools: Path | None) -> Iterator[Variant]:
 
     def warm() -> None:
         if not list((corpus / CACHE).glob("*.report")):
-            subprocess.run(netra, cwd=corpus, stdout=subprocess.DEVNULL, check=False)
+            subprocess.run(netra, cwd=corpus, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False)
 
     ruff = shutil.which("ruff", path=os.fspath(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff:
