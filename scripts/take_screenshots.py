@@ -9,6 +9,7 @@ mobile.png and operations-light.png. The same page on the same machine gives nea
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import tempfile
 import time
@@ -19,9 +20,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402 - the tests' helpers are found by the line above
 
-from support.accounts import PASSWORD, Account, set_up_admin  # noqa: E402
+from support.accounts import PASSWORD, Account, register, set_up_admin  # noqa: E402
 from support.browser import ARGUMENTS, chromium  # noqa: E402
 from support.chat_page import ChatPage  # noqa: E402
+from support.runs import begin  # noqa: E402
 from support.server import ServerProcess  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
@@ -32,8 +34,10 @@ AGENTS = (
 WIDE = (1280, 860)
 NARROW = (390, 844)
 PATIENCE_MS = 60_000
-TRAFFIC_SECONDS = 240
-PAUSE_SECONDS = 4
+TRAFFIC_SECONDS = 15 * 60
+PAUSE_SECONDS = 10
+PEOPLE = 8
+RUNNING = 3
 
 
 def main() -> None:
@@ -45,7 +49,7 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as data,
-        ServerProcess(Path(data), agents=AGENTS) as server,
+        ServerProcess(Path(data), agents=AGENTS, environment={"NETRA_ALLOW_REGISTRATION": "true"}) as server,
         sync_playwright() as playwright,
     ):
         account = set_up_admin(server, email="ada@example.com")
@@ -54,7 +58,7 @@ def main() -> None:
         take(browser, account, thread, "report-light", WIDE, "light")
         take(browser, account, thread, "report-dark", WIDE, "dark")
         take(browser, account, thread, "mobile", NARROW, "light")
-        work(account)
+        work(server)
         take_operations(browser, account)
         browser.close()
 
@@ -88,17 +92,27 @@ def ask(browser: Browser, account: Account) -> str:
     return thread
 
 
-def work(account: Account) -> None:
-    """A few minutes of messages, so that the charts have something to show."""
+def work(server: ServerProcess) -> None:
+    """A quarter of an hour of a few people's messages, so that the charts are full; some are being answered still."""
+    people = [register(server.base_url) for _ in range(PEOPLE)]
+    threads: dict[tuple[str, str], str] = {}
+
+    def say(who: Account, agent: str, content: str) -> None:
+        key = who.id, agent
+        threads[key] = begin(who, agent, content, thread=threads.get(key))["thread_id"]
+
     began = time.monotonic()
-    with account.client() as client:
-        for number in itertools.count():
-            if time.monotonic() - began > TRAFFIC_SECONDS:
-                return
-            for agent in ("streaming", "tools", "broken" if number % 9 == 0 else "echo"):
-                body = {"id": f"work-{number}-{agent}", "content": str(200 + number % 7 * 300), "agent": agent}
-                client.post("/api/messages", json=body)
-            time.sleep(PAUSE_SECONDS * (0.4 + number % 5 / 3))
+    for number in itertools.count():
+        if time.monotonic() - began > TRAFFIC_SECONDS:
+            break
+        # More and more of them work, then fewer.
+        busy = 1 + round((PEOPLE - 1) * math.sin(math.pi * (time.monotonic() - began) / TRAFFIC_SECONDS))
+        who = people[number % busy]
+        say(who, "streaming", str(400 + number * 7 % 11 * 400))
+        say(who, "broken" if number % 25 == 7 else "tools" if number % 2 else "echo", "Hello")
+        time.sleep(PAUSE_SECONDS * (0.4 + number % 5 / 3) / busy)
+    for who in people[:RUNNING]:
+        say(who, "streaming", "20000")
 
 
 def take_operations(browser: Browser, account: Account) -> None:

@@ -320,6 +320,26 @@ def test_the_filters_and_the_live_switch_stay_in_the_address(
     expect(page.get_by_role("switch", name="Live")).not_to_be_checked()
 
 
+@pytest.mark.timeout(120)
+def test_no_execution_is_lost_between_pages_while_others_come(
+    open_chat: OpenPage, operator: Account, visitor: Account
+) -> None:
+    def echo(*numbers: int) -> None:
+        with visitor.client() as client:
+            for number in numbers:
+                body = {"id": f"echo-{number}", "content": "Hello", "agent": "echo"}
+                client.post("/api/messages", json=body).raise_for_status()
+
+    echo(*range(53))
+    page = open_chat(operator, f"/ops/executions?user={visitor.id}&state=completed").page
+    rows = page.get_by_role("group", name="Executions").get_by_role("row")
+    expect(rows).to_have_count(1 + 50, timeout=30_000)
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(1 + 53, timeout=30_000)
+    echo(53, 54)
+    expect(rows).to_have_count(1 + 55, timeout=30_000)
+
+
 def test_a_database_session_that_an_administrator_ends_loses_its_connection(
     open_chat: OpenPage, operator: Account, visitor: Account
 ) -> None:

@@ -2,18 +2,18 @@
 import { oneLine } from "../core/format.ts";
 import { ops } from "../core/ops.ts";
 import { DataTable, Loaded, Moment, More, Panel } from "./parts.tsx";
-import { useFurther, usePolled } from "./state.ts";
+import { usePages, usePolled } from "./state.ts";
 
 export function AuditPanel() {
   const polled = usePolled(() => ops.audit(null), "audit", null);
-  const further = useFurther("audit", polled.data?.next_cursor, ops.audit);
+  const pages = usePages("audit", polled.data, ops.audit);
   return (
     <Panel title="Audit log" words="What administrators changed, here and at the command line. It cannot be edited.">
       <Loaded polled={polled} empty={(data) => (data.items.length === 0 ? "Nobody has changed anything yet." : null)}>
-        {(data) => (
+        {() => (
           <DataTable
             label="Audit log"
-            rows={[...data.items, ...further.rows]}
+            rows={pages.rows}
             id={(row) => row.id}
             columns={[
               { name: "When", cell: (row) => <Moment at={row.at} /> },
@@ -25,7 +25,7 @@ export function AuditPanel() {
           />
         )}
       </Loaded>
-      <More of={further} />
+      <More of={pages} />
     </Panel>
   );
 }

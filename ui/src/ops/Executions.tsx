@@ -1,5 +1,6 @@
 /** Executions: those of this moment live, those that ended page by page, and which circuits are open. */
 import { useEffect } from "react";
+import type { Page } from "../core/api.ts";
 import { duration, humanise } from "../core/format.ts";
 import { ops, type ActiveExecution, type EndedExecution, type Executions } from "../core/ops.ts";
 import type { LiveExecution } from "../core/protocol.gen.ts";
@@ -8,7 +9,7 @@ import { Circuits, OpenCircuits } from "./Circuits.tsx";
 import { StopButton } from "./Execution.tsx";
 import { Heartbeat } from "./Heartbeat.tsx";
 import { Choice, DataTable, Link, Loaded, Moment, More, Panel, ShortId, StateChip, type Column } from "./parts.tsx";
-import { useFurther, usePolled, useQuery, within, type Live } from "./state.ts";
+import { usePages, usePolled, useQuery, within, type Live } from "./state.ts";
 
 /** What can be asked for, in the words of the chips. */
 const STATES: ReadonlyArray<readonly [string, string]> = [
@@ -86,10 +87,9 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
   const filter = { state: asked("state"), agent: asked("agent"), user: asked("user"), thread: asked("thread") };
   const key = `executions ${Object.values(filter).join(" ")}`;
   const polled = usePolled(() => ops.executions(filter), key, isLive ? 5000 : null);
-  const further = useFurther(key, polled.data?.next_cursor, async (cursor) => {
-    const { ended, next_cursor } = await ops.executions({ ...filter, cursor });
-    return { items: ended, next_cursor };
-  });
+  const pages = usePages(key, polled.data && over(polled.data), async (cursor) =>
+    over(await ops.executions({ ...filter, cursor })),
+  );
   // One that is no longer pushed has ended: ask at once, instead of showing it nowhere until the next turn.
   const going = live.picture?.executions.map((each) => each.id).join(" ");
   const { reload } = polled;
@@ -104,7 +104,7 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
         <Loaded polled={polled}>
           {(data) => {
             const pushed = isLive && !live.stale && live.picture !== null ? live.picture.executions : null;
-            const rows = merged(data, pushed, further.rows, filter);
+            const rows = merged(data.active, pushed, pages.rows, filter);
             return rows.length === 0 ? (
               <p className="panel-empty">
                 No executions {Object.values(filter).some(Boolean) ? "with these filters" : "yet"}.
@@ -121,33 +121,34 @@ export function ExecutionsPanel({ live, isLive }: { readonly live: Live; readonl
             );
           }}
         </Loaded>
-        <More of={further} />
+        <More of={pages} />
       </Panel>
       {breakers && <Circuits breakers={breakers} />}
     </>
   );
 }
 
-/** One list of what is pushed and what was asked for. */
+const over = ({ ended: items, next_cursor }: Executions): Page<EndedExecution> => ({ items, next_cursor });
+
+/** One list of what is pushed, and of what was asked for: active ones, and those that are over. */
 function merged(
-  asked: Executions,
+  asked: ReadonlyArray<ActiveExecution>,
   pushed: ReadonlyArray<LiveExecution> | null,
-  older: ReadonlyArray<EndedExecution>,
+  gone: ReadonlyArray<EndedExecution>,
   filter: Filter,
 ): ReadonlyArray<Row> {
-  const known = new Map(asked.active.map((each) => [each.id, each]));
+  const known = new Map(asked.map((each) => [each.id, each]));
   const live = new Set(pushed?.map((each) => each.id));
   const now =
     pushed === null
-      ? asked.active
+      ? asked
       : [
           // One that has just ended stays as it was until it is asked how, and so do those the push has left out.
-          ...asked.active.filter((each) => !live.has(each.id)),
+          ...asked.filter((each) => !live.has(each.id)),
           ...pushed.filter((each) => matches(filter, each)).map((each) => ({ ...known.get(each.id), ...each })),
         ];
   const going = new Set(now.map((each) => each.id));
-  const over = [...asked.ended, ...older].filter((each) => !going.has(each.id));
-  return [...now.map(active).reverse(), ...over.map(ended)];
+  return [...now.map(active).reverse(), ...gone.filter((each) => !going.has(each.id)).map(ended)];
 }
 
 function columns(onlyOf: (user: string) => void): ReadonlyArray<Column<Row>> {

@@ -7,7 +7,7 @@ import { AlertIcon, PlusIcon } from "../components/icons.tsx";
 import { when } from "./Logins.tsx";
 import { Chip, DataTable, Link, Loaded, More, Panel } from "./parts.tsx";
 import { SecretDialog, type Secret } from "./Secret.tsx";
-import { useFurther, usePolled, useQuery, within } from "./state.ts";
+import { usePages, usePolled, useQuery, within } from "./state.ts";
 
 const TYPING_MS = 250;
 
@@ -24,7 +24,7 @@ export function UsersPanel() {
   }, [text, asked, change]);
   const key = `users ${asked}`;
   const polled = usePolled(() => ops.users(asked, null), key, null);
-  const further = useFurther(key, polled.data?.next_cursor, (cursor) => ops.users(asked, cursor));
+  const pages = usePages(key, polled.data, (cursor) => ops.users(asked, cursor));
   const nobody = asked === "" ? "There are no users." : `Nobody found for “${asked}”.`;
   return (
     <Panel
@@ -47,10 +47,10 @@ export function UsersPanel() {
       }
     >
       <Loaded polled={polled} empty={(data) => (data.items.length === 0 ? nobody : null)}>
-        {(data) => (
+        {() => (
           <DataTable
             label="Users"
-            rows={[...data.items, ...further.rows]}
+            rows={pages.rows}
             id={(row) => row.id}
             sort={query.get("sort")}
             onSort={(sort) => change({ sort })}
@@ -77,7 +77,7 @@ export function UsersPanel() {
           />
         )}
       </Loaded>
-      <More of={further} />
+      <More of={pages} />
       {creating && (
         <NewUser
           onClose={() => setCreating(false)}

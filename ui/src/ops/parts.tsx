@@ -5,7 +5,7 @@ import { router } from "../core/route.ts";
 import { useApp } from "../components/app.ts";
 import { Button, Dialog } from "../components/controls.tsx";
 import { AlertIcon } from "../components/icons.tsx";
-import type { Further, Polled } from "./state.ts";
+import type { Pages, Polled } from "./state.ts";
 
 export function Panel({
   title,
@@ -332,7 +332,7 @@ export function Asking({
 }
 
 /** Below what is shown in pages: the way to the next one, as long as there is one. */
-export function More({ of: { next, busy, more } }: { readonly of: Further<unknown> }) {
+export function More({ of: { next, busy, more } }: { readonly of: Pages<unknown> }) {
   return next === null ? null : (
     <div className="panel-more">
       <Button busy={busy} onClick={more}>

@@ -93,8 +93,9 @@ export function usePolled<T>(ask: () => Promise<T>, key: string, everyMs: number
   return { ...state, reload };
 }
 
-/** What is shown below a first page. */
-export interface Further<T> {
+/** A list that is asked for page by page. */
+export interface Pages<T> {
+  /** Of all pages so far. */
   readonly rows: ReadonlyArray<T>;
   /** The cursor of the next page; null after the last one. */
   readonly next: string | null;
@@ -102,21 +103,25 @@ export interface Further<T> {
   readonly more: () => void;
 }
 
-/** The pages after the one that ends at `first`; none again when `key` changes. */
-export function useFurther<T>(
+/** The pages from `first` on, which may be asked for again and again; only it when `key` changes. */
+export function usePages<T extends { readonly id: string }>(
   key: string,
-  first: string | null | undefined,
+  first: Page<T> | null,
   ask: (cursor: string) => Promise<Page<T>>,
-): Further<T> {
+): Pages<T> {
   const app = useApp();
   const [got, setGot] = useState<{ readonly key: string; readonly page: Page<T> } | null>(null);
   const [busy, setBusy] = useState(false);
-  const { items: rows, next_cursor: next } = got?.key === key ? got.page : { items: [], next_cursor: first ?? null };
+  const further = got?.key === key ? got.page : null;
+  const known = new Set(first?.items.map((each) => each.id));
+  const rows = [...(first?.items ?? []), ...(further?.items.filter((each) => !known.has(each.id)) ?? [])];
+  const next = (further ?? first)?.next_cursor ?? null;
   const more = async (): Promise<void> => {
     if (next === null) return;
     setBusy(true);
     try {
       const page = await ask(next);
+      // With what is shown by now: the first page moves on, and would leave a gap before this one.
       setGot({ key, page: { items: [...rows, ...page.items], next_cursor: page.next_cursor } });
     } catch (error) {
       app.failed(error);
