@@ -74,7 +74,7 @@ class Bench:
         return self.screen.getvalue()
 
     def close(self) -> None:
-        self.supervisor.stop(5)
+        self.supervisor.stop(0.1)
         self.logs.close()
         kill_all(marked(f"{self.manager.launcher_id}:"))
 
