@@ -19,8 +19,8 @@ _WEAK: Final = frozenset({"Pipfile", "requirements.txt"})
 """Plugins have them too: inside of a package they say nothing."""
 MANIFESTS: Final = frozenset({"Containerfile", "Dockerfile", "pyproject.toml", "setup.py", *_WEAK})
 _BUILDS: Final = {
-    "pyproject.toml": re.compile(r"^\s*\[\s*(?:project|build-system|tool\.poetry)\s*\]", re.MULTILINE),
-    "setup.py": re.compile(r"^\s*(?:\w+\.)*setup\(", re.MULTILINE),
+    "pyproject.toml": r"(?m)^\s*\[\s*(?:project|build-system|tool\.poetry)\s*\]",
+    "setup.py": r"(?m)^\s*(?:\w+\.)*setup\(",
 }
 """What these have where they are not only the settings of tools, or a module of that name."""
 
@@ -64,6 +64,6 @@ def _builds(path: Path) -> bool:
     if (pattern := _BUILDS.get(path.name)) is None:
         return True
     try:
-        return bool(pattern.search(path.read_text("utf-8", "replace")))
+        return bool(re.search(pattern, path.read_text("utf-8", "replace")))
     except OSError:
         return False

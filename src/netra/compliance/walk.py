@@ -137,13 +137,13 @@ def _git(root: Path, directory: Path, unreadable: list[tuple[str, str]]) -> list
         return None
     if answer.returncode != 0:
         return None
-    for name, why in _CLOSED.findall(os.fsdecode(answer.stderr)):
+    for name, why in re.findall(_CLOSED, os.fsdecode(answer.stderr)):
         unreadable.append((os.path.relpath(directory / name, root).replace(os.sep, "/"), why))
     listed = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
     return listed or None
 
 
-_CLOSED = re.compile(r"could not open directory '(.*?)/?': (.*)")
+_CLOSED = r"could not open directory '(.*?)/?': (.*)"
 """What git says of a directory that it may not enter."""
 
 
