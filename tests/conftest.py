@@ -8,6 +8,7 @@ variables NETRA_TEST_REAL_SERVICES=1 and NETRA_TEST_AUTHENTICATED=1) allow what 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, flag in _MARKERS.items():
         if item.get_closest_marker(marker) is not None:
             services.need(flag, "what it is marked with")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """FastAPI remembers what functions are, and with them forty applications and all their parts: hundreds of MB."""
+    if (models := sys.modules.get("fastapi.dependencies.models")) is not None:
+        for each in vars(models).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -216,36 +216,28 @@ class Writer:
 
     def _work(self, connection: Connection, batch: list[_Unit]) -> bool:
         """Run the units. Returns whether there is anything to commit; raises when the whole transaction is lost."""
-        info = connection.info
         if len(batch) == 1:  # it has the transaction for itself and needs no savepoint
-            (unit,) = batch
-            unit.result = unit.error = None
-            info[MARK] = unit.use
-            try:
-                unit.result = unit.work(connection)
-            except BaseException as error:
-                if is_broken(error):
-                    raise
-                unit.error = error
-            finally:
-                info[MARK] = None
-            return unit.error is None
+            return self._succeeds(connection, batch[0])
         for unit in batch:
-            unit.result = unit.error = None
             _SAVEPOINT.run(connection, {})
-            info[MARK] = unit.use
-            try:
-                unit.result = unit.work(connection)
-            except BaseException as error:
-                if is_broken(error):
-                    raise
-                unit.error = error
-            finally:
-                info[MARK] = None
-            if unit.error is not None:
+            if not self._succeeds(connection, unit):
                 _ROLL_BACK.run(connection, {})
             _RELEASE.run(connection, {})
         return True
+
+    def _succeeds(self, connection: Connection, unit: _Unit) -> bool:
+        """Run a unit and keep what came of it. Raises when the whole transaction is lost."""
+        unit.result = unit.error = None
+        connection.info[MARK] = unit.use
+        try:
+            unit.result = unit.work(connection)
+        except BaseException as error:
+            if is_broken(error):
+                raise
+            unit.error = error
+        finally:
+            connection.info[MARK] = None
+        return unit.error is None
 
     def _connected(self) -> Connection:
         if self._connection is None:
