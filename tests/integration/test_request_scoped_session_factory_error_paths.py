@@ -26,9 +26,9 @@ from netra.errors import Unavailable
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory, SessionState
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.tables import installation
 from support.ports import free_port
+from support.schema import prepare
 
 PATTERN = {"session_id", "request_id", "user_id", "last_activity", "operations_count", "errors"}
 
@@ -45,7 +45,6 @@ def logged() -> Iterator[LogCapture]:
 
 @pytest.fixture
 async def factory(database_url: str) -> AsyncIterator[RequestScopedSessionFactory]:
-    migrate(database_url)
     factory = RequestScopedSessionFactory(Database(database_url, read_connections=1, session_connections=2))
     await factory.start()
     yield factory
@@ -55,7 +54,6 @@ async def factory(database_url: str) -> AsyncIterator[RequestScopedSessionFactor
 @pytest.fixture
 async def on_postgres(postgres_url: str) -> AsyncIterator[RequestScopedSessionFactory]:
     """A factory whose statements may take 300 ms."""
-    migrate(postgres_url)
     url = f"{postgres_url}?options=-c%20statement_timeout%3D300"
     factory = RequestScopedSessionFactory(Database(url, read_connections=2, session_connections=2))
     await factory.start()
@@ -147,7 +145,7 @@ async def test_writes_that_are_refused_together_count_for_each_session(
     monkeypatch.setattr("netra.storage.writer.RETRY_SECONDS", 0.1)
     monkeypatch.setattr("netra.storage.database.BUSY_MILLISECONDS", 50)
     url = f"sqlite:///{tmp_path / 'netra.db'}"
-    migrate(url)
+    prepare(url)
     factory = RequestScopedSessionFactory(Database(url))
     await factory.start()
     before = factory.aggregator.figures()
@@ -176,7 +174,6 @@ async def test_writes_that_are_refused_together_count_for_each_session(
 @pytest.mark.postgres
 async def test_a_refused_connection(postgres_url: str, logged: LogCapture) -> None:
     """The server goes away, as a restart looks to its clients: nobody listens on its port."""
-    migrate(postgres_url)
     factory = RequestScopedSessionFactory(Database(postgres_url))
     await factory.start()
     try:
@@ -273,7 +270,7 @@ async def test_a_backend_that_is_terminated_before_the_commit_has_committed_noth
 @pytest.mark.spec("factory.original-error")
 async def test_a_file_that_another_process_has_locked(tmp_path: Any, logged: LogCapture) -> None:
     url = f"sqlite:///{tmp_path / 'netra.db'}"
-    migrate(url)
+    prepare(url)
     factory = RequestScopedSessionFactory(Database(url))
     await factory.start()
     other = sqlite3.connect(make_url(url).database or "", isolation_level=None)

@@ -22,7 +22,6 @@ from netra.ids import new_id
 from netra.log import Bus, Entry, ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.tables import approvals, messages, runs, threads, users
 
 from .schema import prepare
@@ -217,7 +216,6 @@ async def workbench(
 ) -> AsyncIterator[Workbench]:
     """Everything started; stopped afterwards."""
     prepare(database_url, data_dir)
-    migrate(database_url)
     options = Settings(data_dir=data_dir, database_url=database_url, **{"drain_seconds": 0.0, **settings})
     database = RequestScopedSessionFactory(Database(database_url), strict=True)
     await database.start()

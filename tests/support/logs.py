@@ -16,7 +16,6 @@ from netra.ids import new_id
 from netra.log import Bus, Entry, Fence, ThreadLog, Transaction
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.tables import micros, runs, threads, users
 
 from .schema import prepare
@@ -122,7 +121,6 @@ def user_row(user_id: str) -> dict[str, Any]:
 async def bench(url: str) -> AsyncIterator[Bench]:
     """Open a log on the database at `url`, with its tables."""
     prepare(url)
-    migrate(url)
     database, bus, clock = RequestScopedSessionFactory(Database(url), strict=True), Bus(), SystemClock()
     await database.start()
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from support.accounts import Account, register
 from support.server import ServerProcess
+from support.waiting import block_until
 
 HEAD_SECONDS = 1.0
 BODY_SECONDS = 1.5
@@ -429,12 +430,10 @@ def test_bad_messages_on_a_socket_are_answered_and_it_stays_open(target: ServerP
 def test_one_address_has_a_limited_number_of_connections(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(environment={"NETRA_SOCKETS_PER_ADDRESS": "5", "NETRA_HEADER_SECONDS": "60"})
     held = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(5)]
-    deadline = time.monotonic() + 10
-    while status(exchange(server, b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")) != 0:
-        assert time.monotonic() < deadline, "a sixth connection is served"
+    asks = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    block_until(lambda: status(exchange(server, asks)) == 0, "a sixth connection to be refused")
     held.pop().close()
-    while status(exchange(server, b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")) != 200:
-        assert time.monotonic() < deadline, "a place that came free is not given again"
+    block_until(lambda: status(exchange(server, asks)) == 200, "a place that came free to be given again")
     for connection in held:
         connection.close()
 

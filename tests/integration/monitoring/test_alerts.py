@@ -17,7 +17,6 @@ from netra.monitoring.rules import Readings
 from netra.storage import Database
 from netra.storage.alerts import Alerts
 from netra.storage.audit import OPERATOR, AuditLog
-from netra.storage.migrate import migrate
 from netra.storage.silences import Silences
 from support.alerting import Webhook, webhook
 from support.clock import ManualClock
@@ -69,7 +68,6 @@ class Place:
 
 @pytest.fixture
 async def place(database_url: str) -> AsyncIterator[Place]:
-    await asyncio.to_thread(migrate, database_url)
     database = Database(database_url)
     await database.start()
     async with webhook() as hook:

@@ -11,7 +11,6 @@ import pytest
 from netra.monitoring.daily import Daily, Figure
 from netra.storage import Database
 from netra.storage.figures import DailyFigures
-from netra.storage.migrate import migrate
 from support.clock import ManualClock
 
 DAY = date(2026, 1, 5)
@@ -19,7 +18,6 @@ DAY = date(2026, 1, 5)
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    await asyncio.to_thread(migrate, database_url)
     database = Database(database_url)
     await database.start()
     yield database

@@ -11,9 +11,9 @@ from netra.monitoring.history import BY_NAME, LONG, SERIES, SHORT, History, Samp
 from netra.monitoring.metrics import metrics
 from netra.sessions import RequestScopedSessionFactory
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.samples import Samples
 from support.clock import ManualClock
+from support.waiting import until
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MONTHS_AGO = NOON - timedelta(days=99)
@@ -21,7 +21,6 @@ MONTHS_AGO = NOON - timedelta(days=99)
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Samples]:
-    migrate(database_url)
     database = RequestScopedSessionFactory(Database(database_url))
     await database.start()
     yield Samples(database)
@@ -136,10 +135,14 @@ async def test_a_started_history_measures_by_itself(store: Samples) -> None:
     clock = ManualClock()
     clock.advance(SHORT - 0.05)
     history = History(store, clock, "one")
+
+    async def measured() -> list[Sample]:
+        clock.advance(0.01)
+        return await store.between(SHORT, NOON - timedelta(days=1), NOON + timedelta(days=1))
+
     await history.start()
     try:
-        while not (stored := await store.between(SHORT, NOON - timedelta(days=1), NOON + timedelta(days=1))):
-            clock.advance(0.01)
+        stored = await until(measured, "a sample")
     finally:
         await history.stop()
     assert stored[0].process == "one"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -10,7 +9,6 @@ import pytest
 from sqlalchemy import insert
 
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.run_health import RunHealth
 from netra.storage.tables import approvals, micros, runs, threads, users
 from support.clock import ManualClock
@@ -69,7 +67,6 @@ class Runs:
 
 @pytest.fixture
 async def fare(database_url: str) -> AsyncIterator[Runs]:
-    await asyncio.to_thread(migrate, database_url)
     database = Database(database_url)
     await database.start()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,10 +24,10 @@ from netra.quality.measures import Measures
 from netra.quality.monitor import RULE, Checked, QualityMonitor
 from netra.storage import Database
 from netra.storage.alerts import Alerts
-from netra.storage.migrate import migrate
 from netra.storage.tables import alerts, answer_checks, events, feedback, micros, runs, threads
 from support.clock import ManualClock
 from support.engine import Workbench, workbench
+from support.schema import prepare
 from support.waiting import until
 
 NAMES = ["agents:echo", "agents:broken", "agents:endless", "answers:ledger", "answers:silent"]
@@ -267,7 +266,7 @@ async def test_a_drop_opens_an_alert_and_the_recovery_resolves_it(database_url: 
 async def test_a_drop_is_told_to_the_alerts_of_its_own_server(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         other = Database(url := f"sqlite:///{tmp_path / 'other.db'}")
-        await asyncio.to_thread(migrate, url)
+        prepare(url)
         await other.start()
         stack.push_async_callback(other.stop)
         # The process's manager works for something else already, so the server takes one of its own.

@@ -416,9 +416,7 @@ def test_on_postgresql_a_failed_restore_leaves_the_old_data_and_force_replaces_o
 ) -> None:
     from netra.errors import NetraError
     from netra.storage.backup import backup, put_back, staged
-    from netra.storage.migrate import migrate
 
-    migrate(postgres_url)
     made = backup(tmp_path / "pg.tar", database_url=postgres_url, data_dir=tmp_path / "data")
     assert made.manifest.database == "postgresql"
     other = postgres.create_database(empty=True)

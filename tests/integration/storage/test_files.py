@@ -17,7 +17,6 @@ from netra.clock import SystemClock
 from netra.errors import PayloadTooLarge
 from netra.identity import Scope
 from netra.storage import Database
-from netra.storage.migrate import migrate
 from netra.storage.tables import users
 from support.waiting import until
 
@@ -26,7 +25,6 @@ SCOPE = Scope("usr_tester", frozenset({"user"}))
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    await asyncio.to_thread(migrate, database_url)
     database = Database(database_url)
     await database.start()
 
