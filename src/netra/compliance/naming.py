@@ -107,12 +107,22 @@ def version(path: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
+def is_vendored(path: str) -> bool:
+    """A copy of another distribution's."""
+    return any(part.strip("_") in _NOT_OURS for part in _parts(path))
+
+
+@lru_cache(maxsize=65536)
 def is_by_others(path: str) -> bool:
     """Vendored or generated."""
-    parts = path.removesuffix(".py").lower().replace("-", "_").split("/")
+    parts = _parts(path)
     if parts[-1].endswith(("_pb2", "_pb2_grpc", "_pb", "_generated")):
         return True
-    return any(part.strip("_") in _NOT_OURS or part.strip("_") in _GENERATED for part in parts)
+    return is_vendored(path) or any(part.strip("_") in _GENERATED for part in parts)
+
+
+def _parts(path: str) -> list[str]:
+    return path.removesuffix(".py").lower().replace("-", "_").split("/")
 
 
 @lru_cache(maxsize=65536)

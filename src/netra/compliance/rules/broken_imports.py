@@ -16,7 +16,7 @@ from functools import lru_cache
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
 from netra.compliance.graph import exactly
-from netra.compliance.naming import is_by_others
+from netra.compliance.naming import is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -128,7 +128,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
     served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
     found: list[_Broken] = []
     heads: set[str] = set()
-    if is_by_others(file.path):
+    if is_vendored(file.path):
         return found, heads  # who copies a distribution takes what is needed of it
     for row, module in project.sources(file):
         if module.kind == "missing":

@@ -2,7 +2,7 @@
 
 A singleton is the one object of a class, which a module makes when it is imported or a function keeps in a global. It
 is looked at when its methods change its state for what they are called with, and when code that requests run through
-uses it: modules with routes, views or functions that take a request, and what these import, up to three imports far.
+uses it: modules with routes, views or functions that take a request, and what these import, up to two imports far.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .factories import is_product, made
 
 MOST_WRITES = 5
 """Changed attributes that are named."""
-FARTHEST = 3
+FARTHEST = 2
 """Imports between a module that serves requests and one that is still said to be reached by them. Behind more of them
 lies everything."""
 _ROUTES = frozenset(

@@ -90,7 +90,7 @@ def _is_accessors(file: File) -> bool:
     functions = file.facts.functions
     if len(functions) < MANY_ACCESSORS:
         return False
-    accessors = sum(any(each == "property" or each.endswith(".setter") for each in row.decorators) for row in functions)
+    accessors = sum(any(each.endswith(("property", ".setter")) for each in row.decorators) for row in functions)
     return accessors > ACCESSORS * len(functions)
 
 

@@ -67,7 +67,7 @@ def test_through_other_modules(tmp_path: Path) -> None:
     assert "through app/work.py" in one(check(tmp_path, files, ONLY), "SSOT411").details[1]
 
 
-def test_requests_reach_three_modules_far(tmp_path: Path) -> None:
+def test_requests_reach_two_modules_far(tmp_path: Path) -> None:
     def behind(count: int) -> dict[str, str]:
         files = {
             **TREE,
@@ -77,8 +77,8 @@ def test_requests_reach_three_modules_far(tmp_path: Path) -> None:
             files[f"app/m{at}.py"] = f"from app import m{at + 1}\n\n\ndef go(): m{at + 1}.go()\n"
         return {**files, f"app/m{count}.py": "from app.manager import manager\n\n\ndef go(): manager.begin(1)\n"}
 
-    assert ids(check(tmp_path / "near", behind(3), ONLY)) == ["SSOT411"]
-    assert ids(check(tmp_path / "far", behind(4), ONLY)) == []
+    assert ids(check(tmp_path / "near", behind(2), ONLY)) == ["SSOT411"]
+    assert ids(check(tmp_path / "far", behind(3), ONLY)) == []
 
 
 def test_an_object_that_a_function_keeps_in_a_global(tmp_path: Path) -> None:

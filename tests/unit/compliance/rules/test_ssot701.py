@@ -38,7 +38,7 @@ def test_without_configuration_a_thousand_lines_are_allowed(tmp_path: Path) -> N
             "app/client.py",
             "class A:\n"
             + "".join(
-                f"    @property\n    def x{at}(self): ...\n    @x{at}.setter\n    def x{at}(self, x): ...\n"
+                f"    @schema_property\n    def x{at}(self): ...\n    @x{at}.setter\n    def x{at}(self, x): ...\n"
                 for at in range(30)
             ),
             id="generated, as its accessors tell",
