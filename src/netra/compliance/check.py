@@ -97,6 +97,7 @@ def judge(
 
     project = join() if session is None else session.project(ordered, (tree.others, tree.services, names, config), join)
     lap("join")
+    project.expect(look for rule in rules for look in rule.looks)
     found: list[Finding] = []
     for number, rule in enumerate(rules):
         progress("apply rules", number, len(rules))

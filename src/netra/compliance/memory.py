@@ -39,6 +39,8 @@ class Memory:
         self._made: dict[Maker, tuple[tuple[Any, ...], Any]] = {}
         self._seen: dict[int, dict[str, list[Any]]] = {}
         self._order: list[int] = []
+        self._expected: dict[Maker, None] = {}
+        self._ahead: dict[Maker, list[Any]] = {}
 
     def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
         """A file of a project."""
@@ -63,15 +65,30 @@ class Memory:
     def by_file(self, project: Project, look: Maker, arguments: tuple[Any, ...]) -> Iterator[tuple[File, Any]]:
         """See `Project.by_file`."""
         files = project.files
+        if look in self._ahead:
+            return zip(files, self._ahead.pop(look), strict=True)
         if not self._order:
             # Copies of a file one after the other: what is decoded for the first is there for the next.
             first: dict[int, int] = {}
             places = [first.setdefault(id(file.facts), at) for at, file in enumerate(files)]
             self._order = sorted(range(len(files)), key=places.__getitem__)
         found: list[Any] = [None] * len(files)
+        if look not in self._expected:
+            for at in self._order:
+                found[at] = look(project, files[at], *arguments)
+            return zip(files, found, strict=True)
+        together = [(each, [None] * len(files)) for each in self._expected]
         for at in self._order:
-            found[at] = look(project, files[at], *arguments)
-        return zip(files, found, strict=True)
+            file = files[at]
+            for each, values in together:
+                values[at] = each(project, file)
+        self._ahead.update(together)
+        self._expected.clear()
+        return self.by_file(project, look, arguments)
+
+    def expect(self, looks: Iterable[Maker]) -> None:
+        """See `Project.expect`."""
+        self._expected = dict.fromkeys(looks)
 
     def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""

@@ -257,6 +257,10 @@ class Project:
         assert not keywords
         return self._memory.by_file(self, look, arguments)
 
+    def expect(self, looks: Iterable[Callable[[Project, File], Any]]) -> None:
+        """Say what will be asked of `by_file`, so that it can be made together."""
+        self._memory.expect(looks)
+
     def table(self, rows: Callable[[File], Iterable[tuple[Hashable, _Value]]]) -> Table[_Value]:
         """Rows of all files by name, as far as a file alone says them."""
         return self._memory.table(self, rows)
@@ -714,6 +718,18 @@ class Names(Mapping[str, list[Symbol]]):
     def __len__(self) -> int:
         return len(self._bound)
 
+    def defined(self) -> Iterator[tuple[str, int]]:
+        """The names of classes and functions; of several of one name the first. For `symbol`."""
+        for name, found in self._bound.items():
+            for code in (found,) if isinstance(found, int) else found:
+                if code & 3 in (_CLASS, _FUNCTION):
+                    yield name, code
+                    break
+
+    def symbol(self, code: int) -> Symbol:
+        """What `defined` names."""
+        return Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
+
     def items(self) -> ItemsView[str, list[Symbol]]:
         """Made for who walks through all, and not kept."""
         return {name: self._made(found) for name, found in self._bound.items()}.items()
@@ -751,10 +767,7 @@ class Names(Mapping[str, list[Symbol]]):
         return self._local
 
     def _made(self, found: int | tuple[int, ...]) -> list[Symbol]:
-        return [
-            Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
-            for code in ((found,) if isinstance(found, int) else found)
-        ]
+        return [self.symbol(code) for code in ((found,) if isinstance(found, int) else found)]
 
 
 @glance("functions")

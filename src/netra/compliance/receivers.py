@@ -70,14 +70,14 @@ class Receivers:
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
-        kind, _, name = read.source.partition(":")
-        head = read.receiver.partition(".")[0] if kind in ("self", "attr") else ""
-        key = (read.function, read.source, head)
+        key = (read.function, read.source, read.receiver)
         if file is not self._file:
             self._file = file
             for each in (self._resolved, self._owners, self._held, self._has):
                 each.clear()
         if key not in self._resolved:
+            kind, _, name = read.source.partition(":")
+            head = read.receiver.partition(".")[0] if kind in ("self", "attr") else ""
             self._resolved[key] = self._of(file, read.function, kind, name, head)
         return self._resolved[key]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
@@ -133,6 +133,8 @@ class Rule(Struct, frozen=True):
         find: a pure function of the facts.
         fix: whether a machine can mend it, or a person is told how.
         exposure: what it looks at, for its compliance: `classes`, `functions`, `imports`, `reads`, `modules`.
+        looks: what it makes of each file that takes the calls, reads or functions of the file (see `Project.by_file`),
+            without further arguments: that of all rules is made of one file before the next.
     """
 
     id: str
@@ -142,6 +144,7 @@ class Rule(Struct, frozen=True):
     find: Find
     fix: Mended = "hint"
     exposure: Exposure = "modules"
+    looks: tuple[Callable[..., Any], ...] = ()
 
 
 @cache

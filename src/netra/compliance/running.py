@@ -140,13 +140,14 @@ def look(place: Target, progress: Progress = lambda what, done, of: None) -> Rep
 
 @contextmanager
 def unhurried_gc() -> Iterator[None]:
-    """Without looking for cycles among millions of rows that have none."""
+    """Without looking for cycles among millions of rows that have none, neither now nor when it is over."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            gc.freeze()
             gc.enable()
 
 

@@ -123,6 +123,10 @@ class _SeenNames(Names):
         self._note(self._file)
         return super().items()
 
+    def defined(self) -> Iterator[tuple[str, int]]:
+        self._note(self._file)
+        return super().defined()
+
     def several(self) -> Iterator[tuple[str, list[Symbol]]]:
         self._note(self._file)
         return super().several()
@@ -315,6 +319,9 @@ class WatchSession(Memory):
         """See `Project.by_file`."""
         self._trace.asked[look] = arguments
         return iter(self._updated(project, look, arguments).values.items())
+
+    def expect(self, looks: Iterable[Maker]) -> None:
+        """Nothing: what a watcher makes of a file depends on what was read for that alone."""
 
     def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""

@@ -179,6 +179,7 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
             if done:
                 printer.next(outcome, time.perf_counter() - began)
                 sys.stdout.flush()
+                gc.unfreeze()
                 gc.collect()  # the tables before, while nobody waits
     if not as_json:
         typer.echo("Stopped.")

@@ -172,6 +172,7 @@ RULES = (
         "An attribute is read that neither the receiver's class nor any class above it has.",
         _only("SSOT301"),
         exposure="reads",
+        looks=(_look,),
     ),
     Rule(
         "SSOT302",
@@ -180,6 +181,7 @@ RULES = (
         "An attribute is read that the receiver's class lacks and a class of the same name in another module has.",
         _only("SSOT302"),
         exposure="reads",
+        looks=(_look,),
     ),
     Rule(
         "SSOT303",
@@ -188,5 +190,6 @@ RULES = (
         "A missing attribute is read in an `except` or `finally` block, where it hides the error that is handled.",
         _only("SSOT303"),
         exposure="reads",
+        looks=(_look,),
     ),
 )

@@ -68,12 +68,8 @@ class _Broken:
     module: File | None
 
 
-def _defined(file: File) -> Iterator[tuple[str, Symbol]]:
-    for name, symbols in file.names.items():
-        for symbol in symbols:
-            if symbol.kind in ("class", "function"):
-                yield name, symbol
-                break
+def _defined(file: File) -> Iterator[tuple[str, int]]:
+    return file.names.defined()
 
 
 class _Index:
@@ -85,7 +81,7 @@ class _Index:
 
     def homes(self, name: str, scope: str) -> list[Symbol]:
         """Where a name is defined: in the product when asked from the product."""
-        found = [symbol for _, symbol in self._defined.get(name)]
+        found = [file.names.symbol(code) for file, code in self._defined.get(name)]
         product = [each for each in found if each.file is not None and each.file.scope == "core"]
         return product if product or scope == "core" else found
 

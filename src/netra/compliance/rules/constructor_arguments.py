@@ -123,4 +123,5 @@ RULE = Rule(
     "A class is called with a keyword that it does not take and a class of the same name in another module does.",
     _find,
     exposure="calls",
+    looks=(_look,),
 )

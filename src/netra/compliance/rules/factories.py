@@ -72,7 +72,7 @@ def made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Mad
 def _made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Made]]]:
     calls: dict[Key, list[Made]] = defaultdict(list)
     factories: dict[Key, list[Factory]] = defaultdict(list)
-    for file, (called, makers) in project.by_file(_made_in):
+    for file, (called, makers) in project.by_file(made_in):
         for key, call in called:
             calls[key].append(Made(file, call))
         for factory in makers:
@@ -80,7 +80,7 @@ def _made(project: Project) -> tuple[dict[Key, list[Factory]], dict[Key, list[Ma
     return dict(factories), dict(calls)
 
 
-def _made_in(project: Project, file: File) -> tuple[list[tuple[Key, Call]], list[Factory]]:
+def made_in(project: Project, file: File) -> tuple[list[tuple[Key, Call]], list[Factory]]:
     if not is_product(file):
         return [], []
     called: list[tuple[Key, Call]] = []
@@ -282,6 +282,7 @@ RULES = (
         _bypassed,
         fix="auto",
         exposure="calls",
+        looks=(made_in,),
     ),
     Rule(
         "SSOT402",
@@ -290,5 +291,6 @@ RULES = (
         "Two factories make objects of one class.",
         _twins,
         exposure="functions",
+        looks=(made_in,),
     ),
 )

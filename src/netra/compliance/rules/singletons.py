@@ -21,7 +21,7 @@ from netra.compliance.naming import words
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
-from .factories import is_product, made
+from .factories import is_product, made, made_in
 
 MOST_WRITES = 5
 """Changed attributes that are named."""
@@ -334,6 +334,7 @@ RULES = (
         "A module has one object for all requests, whose state changes.",
         mutable_singletons,
         exposure="modules",
+        looks=(made_in,),
     ),
     Rule(
         "SSOT412",
@@ -342,5 +343,6 @@ RULES = (
         "An object that all requests share keeps what belongs to one user.",
         users_in_singletons,
         exposure="modules",
+        looks=(made_in,),
     ),
 )
