@@ -33,9 +33,6 @@ function Place({ of: { rule, key } }: { readonly of: Incident }) {
 
 const lasting = (ms: number): string => (ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms));
 
-/** What is known beyond the value, which is shown with its threshold. */
-const further = ({ details: { value: _, ...rest } }: Incident): string => oneLine(rest, 400);
-
 /** The worst value, marked when it is one to fire at; how many there are when there are several. */
 function Now({ rule }: { readonly rule: AlertRule }) {
   const values = Object.values(rule.values);
@@ -58,18 +55,6 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
     polled.reload();
     silences.reload();
   };
-  const now = Date.now();
-  const value = (incident: Incident, rules: ReadonlyArray<AlertRule>): string => {
-    const rule = rules.find((each) => each.name === incident.rule);
-    const current = rule?.values[incident.key];
-    return rule === undefined || current === undefined
-      ? ""
-      : `now ${shown(current, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
-  };
-  const silenced = (incident: Incident): Silence | undefined =>
-    silences.data?.items.find(
-      (each) => each.rule === incident.rule && (each.key === null || each.key === incident.key),
-    );
   return (
     <>
       <Panel title="Open alerts">
@@ -77,73 +62,13 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
           {(data) => (
             <ul className="incidents">
               {data.open.map((incident) => (
-                <li key={incident.id} data-severity={incident.severity} tabIndex={-1}>
-                  <div className="incident-head">
-                    <StateChip state={incident.severity} />
-                    <strong>{incident.summary}</strong>
-                  </div>
-                  <p className="quiet">
-                    {incident.rule}
-                    {incident.key !== "" && ` of ${incident.key}`} · since{" "}
-                    {new Date(incident.opened_at).toLocaleString()}, for {lasting(now - Date.parse(incident.opened_at))}
-                    {value(incident, data.rules) && ` · ${value(incident, data.rules)}`}
-                    {silenced(incident) &&
-                      ` · silenced until ${new Date(silenced(incident)?.until ?? 0).toLocaleString()}`}
-                  </p>
-                  {further(incident) !== "" && <p className="quiet">{further(incident)}</p>}
-                  {incident.acknowledged_at !== null && (
-                    <p className="quiet">
-                      Acknowledged by {incident.acknowledged_by}
-                      {incident.note ? `: ${incident.note}` : ""}
-                    </p>
-                  )}
-                  <div className="incident-actions">
-                    <Place of={incident} />
-                    {incident.acknowledged_at === null && (
-                      <Asking
-                        label="Acknowledge"
-                        about={`${incident.rule} ${incident.key}`.trim()}
-                        danger={false}
-                        title="Acknowledge this alert?"
-                        words="Others see that somebody looks at it. It stays open until it is over."
-                        confirm="Acknowledge"
-                        run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))}
-                        onDone={done("Acknowledged.")}
-                      >
-                        <Field label="Note" name="note" data-focus-first maxLength={500} autoComplete="off" />
-                      </Asking>
-                    )}
-                    <Asking
-                      label="Silence"
-                      about={`${incident.rule} ${incident.key}`.trim()}
-                      danger={false}
-                      title="Silence this alert?"
-                      words={`No messages about ${incident.rule}${incident.key === "" ? "" : ` of ${incident.key}`} are sent until then. It is shown here all the same.`}
-                      confirm="Silence"
-                      run={(form) =>
-                        ops.silence(
-                          incident.rule,
-                          incident.key === "" ? null : incident.key,
-                          Number(form.get("minutes")),
-                          String(form.get("note") ?? ""),
-                        )
-                      }
-                      onDone={done("Silenced.")}
-                    >
-                      <div className="field">
-                        <label htmlFor={`minutes-${incident.id}`}>For</label>
-                        <select id={`minutes-${incident.id}`} name="minutes" defaultValue="60" data-focus-first>
-                          <option value="15">15 minutes</option>
-                          <option value="60">1 hour</option>
-                          <option value="480">8 hours</option>
-                          <option value="1440">1 day</option>
-                          <option value="10080">1 week</option>
-                        </select>
-                      </div>
-                      <Field label="Why" name="note" required maxLength={500} autoComplete="off" />
-                    </Asking>
-                  </div>
-                </li>
+                <OpenIncident
+                  key={incident.id}
+                  incident={incident}
+                  rule={data.rules.find((each) => each.name === incident.rule)}
+                  silence={silences.data?.items.find((each) => isAbout(each, incident))}
+                  onDone={done}
+                />
               ))}
             </ul>
           )}
@@ -157,7 +82,7 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
               rows={data.items}
               id={(row) => row.id}
               columns={[
-                { name: "Rule", cell: (row) => `${row.rule}${row.key === null ? "" : ` of ${row.key}`}` },
+                { name: "Rule", cell: (row) => named(row.rule, row.key) },
                 {
                   name: "Until",
                   cell: (row) => <Moment at={row.until} />,
@@ -238,5 +163,102 @@ export function AlertsPanel({ isLive }: { readonly isLive: boolean }) {
         </Loaded>
       </Panel>
     </>
+  );
+}
+
+const isAbout = (silence: Silence, { rule, key }: Incident): boolean =>
+  silence.rule === rule && (silence.key === null || silence.key === key);
+const named = (rule: string, key: string | null): string => (key ? `${rule} of ${key}` : rule);
+
+/** What it is now, as far as this server has read it, else what it was when it began; and from when on it fires. */
+function valueOf({ key, details }: Incident, rule: AlertRule | undefined): string {
+  if (rule === undefined) return "";
+  const current = rule.values[key];
+  const value = current ?? details.value;
+  return typeof value !== "number"
+    ? ""
+    : `${current === undefined ? "began with" : "now"} ${shown(value, rule.unit)}, fires at ${shown(rule.fires_at, rule.unit)}`;
+}
+
+function OpenIncident({
+  incident,
+  rule,
+  silence,
+  onDone,
+}: {
+  readonly incident: Incident;
+  readonly rule: AlertRule | undefined;
+  readonly silence: Silence | undefined;
+  readonly onDone: (text: string) => () => void;
+}) {
+  const { value: _, ...details } = incident.details;
+  const known = [
+    named(incident.rule, incident.key),
+    `since ${new Date(incident.opened_at).toLocaleString()}, for ${lasting(Date.now() - Date.parse(incident.opened_at))}`,
+    valueOf(incident, rule),
+    silence && `silenced until ${new Date(silence.until).toLocaleString()}`,
+  ];
+  const about = `${incident.rule} ${incident.key}`.trim();
+  return (
+    <li data-severity={incident.severity} tabIndex={-1}>
+      <div className="incident-head">
+        <StateChip state={incident.severity} />
+        <strong>{incident.summary}</strong>
+      </div>
+      <p className="quiet">{known.filter(Boolean).join(" · ")}</p>
+      {Object.keys(details).length > 0 && <p className="quiet">{oneLine(details, 400)}</p>}
+      {incident.acknowledged_at !== null && (
+        <p className="quiet">
+          Acknowledged by {incident.acknowledged_by}
+          {incident.note ? `: ${incident.note}` : ""}
+        </p>
+      )}
+      <div className="incident-actions">
+        <Place of={incident} />
+        {incident.acknowledged_at === null && (
+          <Asking
+            label="Acknowledge"
+            about={about}
+            danger={false}
+            title="Acknowledge this alert?"
+            words="Others see that somebody looks at it. It stays open until it is over."
+            confirm="Acknowledge"
+            run={(form) => ops.acknowledge(incident.id, String(form.get("note") ?? ""))}
+            onDone={onDone("Acknowledged.")}
+          >
+            <Field label="Note" name="note" data-focus-first maxLength={500} autoComplete="off" />
+          </Asking>
+        )}
+        <Asking
+          label="Silence"
+          about={about}
+          danger={false}
+          title="Silence this alert?"
+          words={`No messages about ${named(incident.rule, incident.key)} are sent until then. It is shown all the same.`}
+          confirm="Silence"
+          run={(form) =>
+            ops.silence(
+              incident.rule,
+              incident.key === "" ? null : incident.key,
+              Number(form.get("minutes")),
+              String(form.get("note") ?? ""),
+            )
+          }
+          onDone={onDone("Silenced.")}
+        >
+          <div className="field">
+            <label htmlFor={`minutes-${incident.id}`}>For</label>
+            <select id={`minutes-${incident.id}`} name="minutes" defaultValue="60" data-focus-first>
+              <option value="15">15 minutes</option>
+              <option value="60">1 hour</option>
+              <option value="480">8 hours</option>
+              <option value="1440">1 day</option>
+              <option value="10080">1 week</option>
+            </select>
+          </div>
+          <Field label="Why" name="note" required maxLength={500} autoComplete="off" />
+        </Asking>
+      </div>
+    </li>
   );
 }

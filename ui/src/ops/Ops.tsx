@@ -98,8 +98,9 @@ export default function Ops({ panel, id }: { readonly panel: string; readonly id
 function staleWords({ picture, age, connected }: Live): string {
   if (picture === null)
     return connected ? "The server has not said anything yet." : "The server cannot be reached. It is tried again.";
-  const old = age < 60_000 ? "" : ` ${Math.floor(age / 60_000)} min old.`;
-  return `${connected ? "No news from the server." : "The connection to the server is lost. It is tried again."} What is shown may be old.${old && ` It is${old}`}`;
+  const why = connected ? "No news from the server." : "The connection to the server is lost. It is tried again.";
+  const old = age < 60_000 ? "" : ` It is ${Math.floor(age / 60_000)} min old.`;
+  return `${why} What is shown may be old.${old}`;
 }
 
 function Shown({
