@@ -147,6 +147,8 @@ def _name(looked: Looked, config: Config) -> str | None:
         return None
     tree = looked.tree
     digest = blake2b(_source(), digest_size=12)
+    # Where it is kept, how fast it is found and what is made of it change nothing in what a report says.
+    config = replace(config, jobs=0, cache_dir="", baseline="", history="", min_score=None, max_new=None)
     rest = (sys.version_info, config, tree.services, sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))
     digest.update(repr(rest).encode("utf-8", "surrogatepass"))
     digest.update("\0".join(tree.python).encode("utf-8", "surrogatepass"))

@@ -31,6 +31,8 @@ _BUILT = frozenset({"build", "dist", "venv", "env"})
 """Directories that hold none when they look like what their name says."""
 _COMPILED = (".pyx", ".pyi", ".so", ".pyd", ".pxd", ".c", ".cc", ".cpp", ".rs", ".in", ".tmpl", ".proto", ".ipynb")
 _WANTED = (".py", *_COMPILED)
+_ENDS = tuple(MANIFESTS)
+_LISTED = (*_WANTED, *_ENDS)
 GIT_SECONDS = 60
 
 
@@ -90,7 +92,7 @@ def find(root: Path, paths: Sequence[Path] = (), *, exclude: Iterable[str] = ())
                 python[name] = None
             elif name.endswith(_COMPILED):
                 others.add(name)
-            if name.rpartition("/")[2] in MANIFESTS:
+            if name.endswith(_ENDS) and name.rpartition("/")[2] in MANIFESTS:
                 manifests.add(name)
     files = tuple(sorted(python))
     return Tree(root, files, frozenset(others), tuple(unreadable), services(root, files, manifests))
@@ -106,7 +108,7 @@ def _below(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterato
         return
     above = _prefix(path, root)
     for name in listed:
-        if not _is_wanted(name.rpartition("/")[2]) or not NEVER.isdisjoint(name.split("/")[:-1]):
+        if not name.endswith(_LISTED) or not NEVER.isdisjoint(name.split("/")[:-1]):
             continue
         full = above + name
         if name.endswith(".py"):
@@ -167,7 +169,7 @@ def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator
             try:
                 if entry.is_dir(follow_symlinks=False):
                     inner.append(name)
-                elif _is_wanted(name):
+                elif name.endswith(_WANTED) or name in MANIFESTS:
                     if entry.is_symlink() and (_is_inside(entry.path, root) or entry.is_dir()):
                         continue
                     if entry.is_file():
@@ -178,10 +180,6 @@ def _walk(root: Path, path: Path, unreadable: list[tuple[str, str]]) -> Iterator
                 unreadable.append((prefix + name, error.strerror or str(error)))
         inner.sort(reverse=True)
         rest.extend((f"{directory}/{each}", f"{prefix}{each}/") for each in inner if not _skipped(directory, each))
-
-
-def _is_wanted(name: str) -> bool:
-    return name.endswith(_WANTED) or name in MANIFESTS
 
 
 def _prefix(directory: Path, root: Path) -> str:
