@@ -36,6 +36,8 @@ WORKFLOW = "netra.run"
 SETTLE_SECONDS = 2.0
 CLOSE_SECONDS = 4.0
 """How long DBOS may take to close; its threads sleep for longer than that while its database is away."""
+NOTICE_SECONDS = 0.1
+"""How long DBOS's listener for notices, of which we send none, sleeps between two looks; closing waits for it."""
 TIDY = 500
 
 Progress = Literal["unknown", "open", "closed"]
@@ -108,6 +110,7 @@ class Durable:
             "log_level": "WARNING",
             "use_listen_notify": False,
             "scheduler_polling_interval_sec": 3600.0,
+            "notification_listener_polling_interval_sec": NOTICE_SECONDS,
         }
         if self._url.get_backend_name() == "sqlite":
             self._engine = _sqlite(self._data_dir / "engine.db")
