@@ -17,6 +17,8 @@ from .config import scope_by_name
 
 _WEAK: Final = frozenset({"Pipfile", "requirements.txt"})
 """Plugins have them too: inside of a package they say nothing."""
+_MOST: Final = 256 * 1024
+"""Characters of a manifest that are read."""
 MANIFESTS: Final = frozenset({"Containerfile", "Dockerfile", "pyproject.toml", "setup.py", *_WEAK})
 _BUILDS: Final = {
     "pyproject.toml": r"(?m)^\s*\[\s*(?:project|build-system|tool\.poetry)\s*\]",
@@ -64,6 +66,9 @@ def _builds(path: Path) -> bool:
     if (pattern := _BUILDS.get(path.name)) is None:
         return True
     try:
-        return bool(re.search(pattern, path.read_text("utf-8", "replace")))
+        if not path.is_file():
+            return False  # a link to a device has no end
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return bool(re.search(pattern, file.read(_MOST)))
     except OSError:
         return False

@@ -259,6 +259,7 @@ def test_what_is_no_file_is_passed_by(tmp_path: Path, prepare: Callable[[Path], 
     (shop / "gone.py").symlink_to("nowhere.py")
     (shop / "again.py").symlink_to("orders.py")
     (shop / "endless.py").symlink_to("/dev/zero")
+    (shop / "pyproject.toml").symlink_to("/dev/zero")
     (shop / "directory.py").mkdir()
     (shop / "directory.py/inner.py").write_text("class Inner: pass\n")
     (shop / "other.py").symlink_to("directory.py")
