@@ -34,7 +34,7 @@ AGENTS = (
 WIDE = (1280, 860)
 NARROW = (390, 844)
 PATIENCE_MS = 60_000
-TRAFFIC_SECONDS = 15 * 60
+TRAFFIC_SECONDS = 12 * 60  # their tokens are good for a quarter of an hour
 PAUSE_SECONDS = 10
 PEOPLE = 8
 RUNNING = 3
@@ -93,7 +93,7 @@ def ask(browser: Browser, account: Account) -> str:
 
 
 def work(server: ServerProcess) -> None:
-    """A quarter of an hour of a few people's messages, so that the charts are full; some are being answered still."""
+    """Twelve minutes of a few people's messages, so that the charts are full; some are being answered still."""
     people = [register(server.base_url) for _ in range(PEOPLE)]
     threads: dict[tuple[str, str], str] = {}
 
