@@ -98,6 +98,11 @@ class ServerProcess:
             return "".join(self._lines)
 
     @property
+    def tracebacks(self) -> list[str]:
+        """What it has logged of exceptions that nobody expected."""
+        return [line[:3000] for line in self.output.splitlines() if "Traceback" in line]
+
+    @property
     def setup_token(self) -> str:
         """The token of the one-time link that a first start prints."""
         return self.wait_for(_SETUP_LINK).group(1)

@@ -18,7 +18,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     environment = {"NETRA_ALLOW_REGISTRATION": "true", "NETRA_RUNS_RUNNING": "4", "NETRA_SOCKETS_PER_USER": "40"}
     with ServerProcess(tmp_path_factory.mktemp("chat"), agents=AGENTS, environment=environment) as server:
         yield server
-        assert [line[:3000] for line in server.output.splitlines() if "Traceback" in line] == []
+        assert server.tracebacks == []
 
 
 @pytest.fixture

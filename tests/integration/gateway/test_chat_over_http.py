@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         url = request.getfixturevalue("postgres").create_database()
     with ServerProcess(tmp_path_factory.mktemp("http"), agents=AGENTS, database_url=url, environment=LIMITS) as process:
         yield process
-        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
+        assert process.tracebacks == []
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     data_dir = tmp_path_factory.mktemp("quality")
     with ServerProcess(data_dir, agents=AGENTS, database_url=url, environment=environment) as process:
         yield process
-        assert [line[:3000] for line in process.output.splitlines() if "Traceback" in line] == []
+        assert process.tracebacks == []
 
 
 @pytest.fixture(scope="session")

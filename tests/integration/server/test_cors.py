@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     environment = {"NETRA_ALLOWED_ORIGINS": f'["{ALLOWED}"]', "NETRA_BODY_BYTES": "2048"}
     with ServerProcess(tmp_path_factory.mktemp("cors"), environment=environment) as process:
         yield process
-        assert "Traceback" not in process.output
+        assert process.tracebacks == []
 
 
 @pytest.fixture(scope="module")
