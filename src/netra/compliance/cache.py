@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import pool
 from .facts import VERSION, FileFacts
-from .known import Looked, Progress, look
+from .known import Progress, SeenTree, look
 from .pack import lazy
 from .source import content_key, make
 from .store import Store
@@ -47,7 +47,7 @@ def read_tree(
     return read(look(tree, progress, cache=cache), progress, jobs=jobs).files
 
 
-def read(looked: Looked, progress: Progress, *, jobs: int = 0) -> ReadTree:
+def read(looked: SeenTree, progress: Progress, *, jobs: int = 0) -> ReadTree:
     """Get the facts of a tree that was looked at. Keys of files that changed since are put right.
 
     Args:

@@ -34,7 +34,7 @@ _THREADED: Final = 200
 """Files; fewer are hashed without threads."""
 
 
-class Looked(Struct):
+class SeenTree(Struct):
     """A tree as it was when it was looked at.
 
     Args:
@@ -75,7 +75,7 @@ class Looked(Struct):
             temporary.replace(self.directory / _STATE)
 
 
-def look(tree: Tree, progress: Progress, *, cache: Path | None = None) -> Looked:
+def look(tree: Tree, progress: Progress, *, cache: Path | None = None) -> SeenTree:
     """Find out what the files of a tree hold.
 
     Args:
@@ -97,7 +97,7 @@ def look(tree: Tree, progress: Progress, *, cache: Path | None = None) -> Looked
             unknown.append(number)
     if unknown:
         _hash(paths, unknown, keys, progress)
-    return Looked(tree, directory, paths, signatures, keys, known, began, bool(unknown))
+    return SeenTree(tree, directory, paths, signatures, keys, known, began, bool(unknown))
 
 
 def _hash(paths: list[str], unknown: list[int], keys: list[bytes], progress: Progress) -> None:

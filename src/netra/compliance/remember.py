@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from .config import Config
 from .declared import declared
 from .figures import Coverage, Figures, coverage, exposures, rule_hash
-from .known import Looked
+from .known import SeenTree
 from .outcome import Report, Waived
 from .rule import Exposure, Finding, Mended, Rule, Severity, table
 from .score import Score
@@ -60,7 +60,7 @@ class _Kept(Struct, frozen=True):
     services: tuple[str, ...]
 
 
-def recall(looked: Looked, config: Config, read: Callable[[], ReadTree]) -> Report | None:
+def recall(looked: SeenTree, config: Config, read: Callable[[], ReadTree]) -> Report | None:
     """The report on a tree, if there was one.
 
     Args:
@@ -96,7 +96,7 @@ def recall(looked: Looked, config: Config, read: Callable[[], ReadTree]) -> Repo
     )
 
 
-def keep(looked: Looked, report: Report) -> Report:
+def keep(looked: SeenTree, report: Report) -> Report:
     """The report, with its figures; it is kept for the next time."""
     figures = Figures(coverage(report), exposures(report), rule_hash(report))
     name = _name(looked, report.config)
@@ -141,7 +141,7 @@ class _Later:
         return getattr(self._project, name)
 
 
-def _name(looked: Looked, config: Config) -> str | None:
+def _name(looked: SeenTree, config: Config) -> str | None:
     """None where a file could not be read: of it nothing is known, and such a tree is judged anew."""
     if not all(looked.keys):
         return None
