@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -16,9 +17,9 @@ from netra.gateway.http.problems import problems
 from netra.gateway.http.structs import answer, declared
 from netra.gateway.operations import OperationsDesk
 from netra.identity import Principal
-from netra.monitoring.history import BY_NAME, History
+from netra.monitoring.history import BY_NAME, KEPT, LONG, History
 
-MOST_MINUTES = 30 * 24 * 60
+MOST_MINUTES = KEPT[LONG] // timedelta(minutes=1)
 
 
 class SeriesModel(BaseModel):
