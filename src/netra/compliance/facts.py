@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 10
+VERSION: Final = 11
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 ANY_NAME: Final = "*"
@@ -234,7 +234,7 @@ class FileFacts(Struct, frozen=True):
     exports: list[str] | None
     """`__all__`, when it is a display of strings."""
     dynamic: bool
-    """The module defines `__getattr__`, or changes `globals()`, or its `__all__` cannot be read."""
+    """The module defines `__getattr__`, or changes `globals()` or itself, or its `__all__` cannot be read."""
     suppressions: list[Suppression]
     trouble: list[Trouble]
     digest: str

@@ -28,6 +28,8 @@ _KEEPING = frozenset({"cache", "lru_cache", "staticmethod", "classmethod", "over
 _OF_TEST_CASES = frozenset({"addCleanup", "enterContext", "fail", "failureException", "skipTest", "subTest"})
 _MAKERS = ENUMS | {"builtins.type"}
 """Above a class that gives another class when it is called."""
+_FILLING = ("__setattr__", "__init_subclass__")
+"""Methods that may give more attributes than are written anywhere."""
 _OF_CLASSES = frozenset({"cls", "mcs", "mcls", "metacls", "klass", "class_"})
 _ON_CLASSES = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 """Methods whose first parameter is the class, without a decorator that says so."""
@@ -123,12 +125,12 @@ class Receivers:
         return False
 
     def _is_open(self, symbol: Symbol) -> bool:
-        """Whether objects of a class are filled from elsewhere: it has nothing of its own, has `__setattr__`, or is a
-        metaclass."""
+        """Whether objects of a class are filled from elsewhere: it has nothing of its own, has `__setattr__` or
+        `__init_subclass__`, or is a metaclass."""
         above = self._project.ancestry(symbol)
         if "builtins.type" in above.outside:
             return True
-        if any("__setattr__" in own for own in above.owns):
+        if any(name in own for own in above.owns for name in _FILLING):
             return True
         return not (above.outside or any(not _is_dunder(name) for own in above.owns for name in own))
 

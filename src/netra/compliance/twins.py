@@ -7,6 +7,7 @@ ask here. How a family is judged is explained in docs/rules/SSOT101.md.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ _RECORDS = frozenset(
 """Bases that only say what kind of thing a class is, not which interface it implements."""
 
 
+_NUMBER = re.compile(r"\d+")
+"""As the only difference of two paths it is a version, too: `api21.py` and `api22.py`."""
 LIKENESS = 0.3
 """Common member names of all, from which on two classes look like the same thing."""
 WORD_LIKENESS = 0.5
@@ -215,7 +218,7 @@ def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Sy
     symbols = _without_implementations(project, symbols)
     places: dict[str, Symbol] = {}
     for each in symbols:
-        places.setdefault(without_variant(each.home.path), each)
+        places.setdefault(_NUMBER.sub("1", without_variant(each.home.path)), each)
     symbols = list(places.values())
     return symbols if 2 <= len(symbols) <= MOST_TWINS else []
 

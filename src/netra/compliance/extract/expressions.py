@@ -28,6 +28,7 @@ class Expressions:
         self._given: set[str] = set()
         self._keys: set[str] = set()
         self._makes_classes = False
+        self._finds_itself = False
 
     def _expression(self, node: ast.expr, place: Scene) -> None:
         """Reads, calls, tests and names bound in an expression."""
@@ -77,6 +78,8 @@ class Expressions:
             self._expression(spec, place)
 
     def _subscript(self, node: ast.Subscript, place: Scene) -> None:
+        if type(node.slice) is ast.Name and node.slice.id == "__name__" and dotted(node.value) == "sys.modules":
+            self._finds_itself = True
         self._expression(node.value, place)
         self._expression(node.slice, place)
 

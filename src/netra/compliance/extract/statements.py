@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import structs
 
 from netra.compliance import text as source_text
-from netra.compliance.facts import MODULE, Class, FileFacts, Function, How, Import, ImportGuard, Member, Trouble
+from netra.compliance.facts import (
+    ANY_NAME,
+    MODULE,
+    Class,
+    FileFacts,
+    Function,
+    How,
+    Import,
+    ImportGuard,
+    Member,
+    Trouble,
+)
 
 from .bodies import (
     EXPECTING,
@@ -69,7 +80,8 @@ class Statements(Targets):
             calls=calls,
             reads=reads,
             exports=self._exports,
-            dynamic=self._dynamic,
+            # What a module sets on itself by names that only running tells may be anything.
+            dynamic=self._dynamic or (self._finds_itself and ANY_NAME in self._given),
             suppressions=source_text.suppressions(text),
             trouble=self._trouble,
             digest=self._lines.digest_of_all(),

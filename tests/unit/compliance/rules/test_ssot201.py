@@ -92,6 +92,13 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
             id="parts found in further places",
         ),
         pytest.param(
+            {
+                "app/far.py": "import far\n\n\ndef __getattr__(name):\n    return getattr(far, name)\n",
+                "app/main.py": "from app.far.near import x\n",
+            },
+            id="parts of the module that a module stands for",
+        ),
+        pytest.param(
             {"plugs/types.py": "class Date:\n    pass\n", "plugs/web.py": "from types import SimpleNamespace\n"},
             id="the standard library's, of the name of a plug-in beside it",
         ),

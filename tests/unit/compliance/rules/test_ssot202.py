@@ -51,6 +51,11 @@ def test_a_name_that_a_star_would_bring_but_all_leaves_out_is_missing(tmp_path: 
         pytest.param("def __getattr__(name):\n    return name\n", "x", id="a module with __getattr__"),
         pytest.param("globals().update(x=1)\n", "x", id="written into globals()"),
         pytest.param("exec('x = 1')\n", "x", id="made by exec"),
+        pytest.param(
+            "import sys\n\nmod = sys.modules[__name__]\nfor name in 'xy':\n    setattr(mod, name, 1)\n",
+            "x",
+            id="set on the module itself",
+        ),
         pytest.param("from yaml import *\n", "x", id="perhaps brought by a star"),
         pytest.param("for x in 'ab':\n    pass\n", "x", id="bound by for"),
         pytest.param("with open('f') as x:\n    pass\n", "x", id="bound by with"),

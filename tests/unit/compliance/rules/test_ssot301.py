@@ -88,6 +88,11 @@ def test_what_no_class_has_is_reported_with_what_was_meant(tmp_path: Path, text:
         ),
         pytest.param("def __getattr__(name):\n    return name\n", id="a module with __getattr__"),
         pytest.param("class Thing:\n    pass\n", id="a class without anything, to be filled"),
+        pytest.param(
+            "class Base:\n    y = 1\n\n    def __init_subclass__(cls):\n        fill(cls)\n\n\n"
+            "class Thing(Base):\n    z = 1\n",
+            id="__init_subclass__",
+        ),
         pytest.param("class Thing:\n    def __setattr__(self, n, v):\n        self.n = v\n", id="__setattr__"),
         pytest.param(
             "class Thing:\n    y = 1\n    for n in 'xz':\n        locals()[n] = n\n", id="a body that fills itself"
