@@ -20,7 +20,10 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "react", test: /node_modules\/(react|react-dom|scheduler)\// },
-            { name: "text", test: /node_modules\/(markdown-it|linkify-it|mdurl|uc\.micro|entities|punycode\.js|highlight\.js|dompurify)\// },
+            {
+              name: "text",
+              test: /node_modules\/(markdown-it|linkify-it|mdurl|uc\.micro|entities|punycode\.js|highlight\.js|dompurify)\//,
+            },
           ],
         },
       },

@@ -20,7 +20,10 @@ function opened(): { world: World; client: Client } {
 }
 
 test("the pause grows from a quarter second to fifteen seconds and is never less than half of that", () => {
-  assert.deepEqual([1, 2, 3, 7, 20].map((attempt) => pause(attempt, 0)), [125, 250, 500, 7500, 7500]);
+  assert.deepEqual(
+    [1, 2, 3, 7, 20].map((attempt) => pause(attempt, 0)),
+    [125, 250, 500, 7500, 7500],
+  );
   assert.ok(pause(1, 0.999) < 250 && pause(50, 0.999) <= 15_000);
 });
 
@@ -67,7 +70,11 @@ test("a missing event makes the client ask again from where it is, once", () => 
 
 test("resync subscribes again from the client's own position", () => {
   const { world } = opened();
-  world.socket.receive(...events.slice(0, 4), { type: "live", thread_id: THREAD, seq: 4 }, { type: "resync", thread_id: THREAD, after: 2 });
+  world.socket.receive(
+    ...events.slice(0, 4),
+    { type: "live", thread_id: THREAD, seq: 4 },
+    { type: "resync", thread_id: THREAD, after: 2 },
+  );
   assert.deepEqual(world.socket.ofType("subscribe").at(-1), { type: "subscribe", thread_id: THREAD, after: 4 });
 });
 
@@ -116,7 +123,9 @@ test("a message is shown at once and gives way to its event", () => {
 
 test("an event that overtakes its acknowledgement does not show the message twice", () => {
   const { world, client } = opened();
-  const pending = client.send("Where does my spend go?", { attachments: [{ id: "fil_1", name: "usage.csv", size: 1, media_type: "text/csv" }] });
+  const pending = client.send("Where does my spend go?", {
+    attachments: [{ id: "fil_1", name: "usage.csv", size: 1, media_type: "text/csv" }],
+  });
   world.socket.receive(...events.slice(0, 1));
   world.pass(20);
   assert.equal(client.state.outbox.length, 0);
@@ -131,7 +140,10 @@ test("a message without an acknowledgement is sent again after a reconnect with 
   assert.equal(client.state.outbox[0]?.status, "waiting");
   world.pass(300);
   world.socket.establish();
-  assert.deepEqual(world.socket.ofType("user_message").map((each) => each.id), [pending.id]);
+  assert.deepEqual(
+    world.socket.ofType("user_message").map((each) => each.id),
+    [pending.id],
+  );
 });
 
 test("no answer in ten seconds offers a retry, which keeps the id", () => {
@@ -140,7 +152,10 @@ test("no answer in ten seconds offers a retry, which keeps the id", () => {
   world.pass(10_001);
   assert.equal(client.state.outbox[0]?.status, "failed");
   client.retry(pending.id);
-  assert.deepEqual(world.socket.ofType("user_message").map((each) => each.id), [pending.id, pending.id]);
+  assert.deepEqual(
+    world.socket.ofType("user_message").map((each) => each.id),
+    [pending.id, pending.id],
+  );
 });
 
 test("an unsent message survives a reload of the page", () => {
@@ -155,7 +170,13 @@ test("an unsent message survives a reload of the page", () => {
 test("a refused message says why, and a rate limit holds the next ones", () => {
   const { world, client } = opened();
   const pending = client.send("Too fast");
-  world.socket.receive({ type: "error", code: "rate_limited", message: "Too many messages.", id: pending.id, retry_after_seconds: 3 });
+  world.socket.receive({
+    type: "error",
+    code: "rate_limited",
+    message: "Too many messages.",
+    id: pending.id,
+    retry_after_seconds: 3,
+  });
   assert.equal(client.state.outbox[0]?.problem, "Too many messages.");
   assert.equal(client.state.heldUntil, 3000);
   world.pass(3001);

@@ -15,7 +15,10 @@ const folder = new URL("../../tests/data/events/", import.meta.url);
 export const fixtures: ReadonlyArray<Fixture> = readdirSync(folder)
   .filter((name) => name.endsWith(".json"))
   .sort()
-  .map((name) => ({ name: name.replace(".json", ""), ...(JSON.parse(readFileSync(new URL(name, folder), "utf8")) as Omit<Fixture, "name">) }));
+  .map((name) => ({
+    name: name.replace(".json", ""),
+    ...(JSON.parse(readFileSync(new URL(name, folder), "utf8")) as Omit<Fixture, "name">),
+  }));
 
 export function fixture(name: string): Fixture {
   const found = fixtures.find((each) => each.name === name);

@@ -38,8 +38,14 @@ const HOSTILE = [
   "<link rel=stylesheet href=//evil.example/x.css>",
 ];
 
-const TAGS = new Set("p br hr h1 h2 h3 h4 h5 h6 ul ol li pre code span em strong s a blockquote table thead tbody tr th td div button".split(" "));
-const ATTRIBUTES = new Set("class href title start type role tabindex aria-label aria-pressed data-action data-chart".split(" "));
+const TAGS = new Set(
+  "p br hr h1 h2 h3 h4 h5 h6 ul ol li pre code span em strong s a blockquote table thead tbody tr th td div button".split(
+    " ",
+  ),
+);
+const ATTRIBUTES = new Set(
+  "class href title start type role tabindex aria-label aria-pressed data-action data-chart".split(" "),
+);
 
 /** Read the HTML as strictly as it is written: every `<` begins a known tag, every attribute is known and quoted. */
 function inspect(html: string): void {
@@ -71,7 +77,10 @@ test("aligned cells carry a class, not a style", () => {
 });
 
 test("a table has a region of its own to scroll in", () => {
-  assert.match(toHtml("| a |\n|---|\n| 1 |"), /^<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table>/);
+  assert.match(
+    toHtml("| a |\n|---|\n| 1 |"),
+    /^<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table>/,
+  );
 });
 
 test("a chart fence is a place for the chart it names", () => {

@@ -32,7 +32,14 @@ export class FakeSocket implements SocketLike {
       protocol: "netra.v1",
       heartbeat_seconds: 20,
       server_time: new Date(0).toISOString(),
-      limits: { message_bytes: 65_536, content_chars: 32_000, file_bytes: 1e8, attachments: 10, runs_running: 2, runs_queued: 50 },
+      limits: {
+        message_bytes: 65_536,
+        content_chars: 32_000,
+        file_bytes: 1e8,
+        attachments: 10,
+        runs_running: 2,
+        runs_queued: 50,
+      },
     });
   }
 

@@ -4,7 +4,8 @@ import type { ThreadEvent } from "../src/core/protocol.gen.ts";
 import { activeTurn, apply, emptyThread, reading } from "../src/core/thread.ts";
 import { fixture, fixtures, summary } from "./fixtures.ts";
 
-const replay = (events: ReadonlyArray<ThreadEvent>, from = emptyThread(events[0]?.thread_id ?? "")) => events.reduce(apply, from);
+const replay = (events: ReadonlyArray<ThreadEvent>, from = emptyThread(events[0]?.thread_id ?? "")) =>
+  events.reduce(apply, from);
 
 for (const each of fixtures) {
   test(`${each.name}: ${each.about}`, () => assert.deepEqual(summary(replay(each.events)), each.expect));
@@ -24,7 +25,12 @@ test("applying never changes a state that was handed out", () => {
 
 test("turns that did not change keep their identity", () => {
   const before = replay(fixture("completed").events);
-  const after = apply(before, { ...fixture("completed").events[0]!, seq: 20, prev: 13, message_id: "msg_9" } as ThreadEvent);
+  const after = apply(before, {
+    ...fixture("completed").events[0]!,
+    seq: 20,
+    prev: 13,
+    message_id: "msg_9",
+  } as ThreadEvent);
   assert.equal(after.turns[0], before.turns[0]);
   assert.equal(after.turns.length, 2);
 });
@@ -53,7 +59,11 @@ test("a reader cut anywhere in the stream ends where an uncut one ends, though t
 
 test("an event of an unknown kind is counted and left out", () => {
   const state = replay(fixture("completed").events);
-  const next = apply(state, { ...fixture("completed").events[0]!, type: "hologram", seq: 14 } as unknown as ThreadEvent);
+  const next = apply(state, {
+    ...fixture("completed").events[0]!,
+    type: "hologram",
+    seq: 14,
+  } as unknown as ThreadEvent);
   assert.equal(next.unknown, 1);
   assert.equal(next.lastSeq, 14);
   assert.equal(next.turns, state.turns);
@@ -69,7 +79,10 @@ test("the active turn is the one that runs, else the oldest that waits", () => {
 test("a final response too large for an event is kept as a reference to its blob", () => {
   const events = fixture("completed").events;
   const last = events.at(-1)!;
-  const state = replay([...events.slice(0, -1), { ...last, final_response: { $blob: "blob_1", size: 70_000 } } as ThreadEvent]);
+  const state = replay([
+    ...events.slice(0, -1),
+    { ...last, final_response: { $blob: "blob_1", size: 70_000 } } as ThreadEvent,
+  ]);
   assert.deepEqual(state.turns[0]?.run?.textBlob, { $blob: "blob_1", size: 70_000 });
 });
 

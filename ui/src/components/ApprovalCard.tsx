@@ -9,7 +9,15 @@ import { useNow } from "./Ticker.ts";
 
 const ANSWER_MS = 10_000;
 
-type Property = { readonly name: string; readonly title: string; readonly hint: string; readonly type: "string" | "number" | "boolean"; readonly options: ReadonlyArray<string> | null; readonly initial: string; readonly required: boolean };
+type Property = {
+  readonly name: string;
+  readonly title: string;
+  readonly hint: string;
+  readonly type: "string" | "number" | "boolean";
+  readonly options: ReadonlyArray<string> | null;
+  readonly initial: string;
+  readonly required: boolean;
+};
 
 /** The fields of a JSON Schema object of plain values; anything deeper is left to programs. */
 function properties(schema: ApprovalStep["schema"]): ReadonlyArray<Property> {
@@ -17,7 +25,14 @@ function properties(schema: ApprovalStep["schema"]): ReadonlyArray<Property> {
   if (typeof raw !== "object" || raw === null) return [];
   const required = Array.isArray(schema?.required) ? schema.required : [];
   return Object.entries(raw as Record<string, Record<string, unknown>>).flatMap(([name, each]) => {
-    const type = each.type === "integer" || each.type === "number" ? "number" : each.type === "boolean" ? "boolean" : each.type === "string" || Array.isArray(each.enum) ? "string" : null;
+    const type =
+      each.type === "integer" || each.type === "number"
+        ? "number"
+        : each.type === "boolean"
+          ? "boolean"
+          : each.type === "string" || Array.isArray(each.enum)
+            ? "string"
+            : null;
     if (type === null) return [];
     return {
       name,
@@ -37,7 +52,8 @@ function payloadOf(fields: ReadonlyArray<Property>, form: FormData): Record<stri
   for (const field of fields) {
     const value = form.get(field.name);
     if (field.type === "boolean") out[field.name] = value !== null;
-    else if (typeof value === "string" && value !== "") out[field.name] = field.type === "number" ? Number(value) : value;
+    else if (typeof value === "string" && value !== "")
+      out[field.name] = field.type === "number" ? Number(value) : value;
   }
   return out;
 }
@@ -71,7 +87,9 @@ export function ApprovalCard({ step, offset }: { readonly step: ApprovalStep; re
       <div className="approval-head">
         <HandIcon />
         <h2 id={id}>{title} asks for your approval</h2>
-        {Number.isFinite(left) && <span className="time">{left > 0 ? `${duration(Math.floor(left / 1000) * 1000)} left` : "expired"}</span>}
+        {Number.isFinite(left) && (
+          <span className="time">{left > 0 ? `${duration(Math.floor(left / 1000) * 1000)} left` : "expired"}</span>
+        )}
       </div>
       <p className="approval-prompt">{step.prompt}</p>
       {fields.map((field) => (

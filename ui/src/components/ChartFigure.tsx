@@ -17,7 +17,15 @@ export function onTheme(listener: () => void): () => void {
 }
 export const themeNow = (): string => document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
 
-export function ChartFigure({ chart, name, growing }: { readonly chart: Chart | undefined; readonly name: string; readonly growing: boolean }) {
+export function ChartFigure({
+  chart,
+  name,
+  growing,
+}: {
+  readonly chart: Chart | undefined;
+  readonly name: string;
+  readonly growing: boolean;
+}) {
   if (!chart) {
     return growing ? (
       <div className="chart chart-waiting" role="img" aria-label={`Chart ${name}, drawn when the answer is complete`}>
@@ -71,7 +79,10 @@ function useNear(ref: RefObject<HTMLElement | null>): boolean {
   const [near, setNear] = useState(false);
   useEffect(() => {
     if (near || !ref.current) return;
-    const observer = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && setNear(true), { rootMargin: "600px 0px" });
+    const observer = new IntersectionObserver(
+      (entries) => entries.some((each) => each.isIntersecting) && setNear(true),
+      { rootMargin: "600px 0px" },
+    );
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, [near, ref]);
@@ -82,7 +93,9 @@ function Plot({ chart }: { readonly chart: Chart }) {
   const host = useRef<HTMLDivElement>(null);
   const theme = useSyncExternalStore(onTheme, themeNow);
   const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
-  const [point, setPoint] = useState<{ readonly index: number; readonly left: number; readonly flip: boolean } | null>(null);
+  const [point, setPoint] = useState<{ readonly index: number; readonly left: number; readonly flip: boolean } | null>(
+    null,
+  );
   const near = useNear(host);
   useEffect(() => {
     const element = host.current;
@@ -102,12 +115,16 @@ function Plot({ chart }: { readonly chart: Chart }) {
       destroy?.();
     };
   }, [chart, theme, near]);
-  const summary = `${chart.title}. ${chart.kind.replace("_", " ")} chart of ${chart.y.label || chart.y.unit} by ${chart.x.label || "category"}, ${chart.x.values.length} points. Use View as table for the figures.`;
+  const axes = `${chart.y.label || chart.y.unit} by ${chart.x.label || "category"}`;
+  const kind = `${chart.kind.replace("_", " ")} chart of ${axes}, ${chart.x.values.length} points`;
+  const summary = `${chart.title}. ${kind}. Use View as table for the figures.`;
   return (
     <div className="chart-plot">
       <div ref={host} className="chart-canvas" role="img" aria-label={summary} />
       {state === "loading" && <div className="chart-cover skeleton" />}
-      {state === "failed" && <p className="chart-cover chart-note">The chart could not be loaded. The table has the same figures.</p>}
+      {state === "failed" && (
+        <p className="chart-cover chart-note">The chart could not be loaded. The table has the same figures.</p>
+      )}
       {point && (
         <div className="chart-tip" data-flip={point.flip} style={{ left: point.left }}>
           <strong>{xLabel(chart, point.index)}</strong>

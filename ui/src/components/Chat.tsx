@@ -28,7 +28,15 @@ function useWide(): boolean {
   return value;
 }
 
-export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | null; readonly onHelp: () => void; readonly modal: boolean }) {
+export function Chat({
+  threadId,
+  onHelp,
+  modal,
+}: {
+  readonly threadId: string | null;
+  readonly onHelp: () => void;
+  readonly modal: boolean;
+}) {
   const app = useApp();
   const { client, agents, threads } = app;
   const state = useClient(client);
@@ -52,13 +60,16 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   useEffect(() => {
     if (threadId === null || !loaded || list.items.some((each) => each.id === threadId)) return;
     let gone = false;
-    api.thread(threadId).then((each) => !gone && setFetched(each), () => undefined);
+    api.thread(threadId).then(
+      (each) => !gone && setFetched(each),
+      () => undefined,
+    );
     return () => {
       gone = true;
     };
   }, [threadId, loaded, list.items]);
 
-  const title = threadId === null ? "New thread" : (summary?.title || "Thread");
+  const title = threadId === null ? "New thread" : summary?.title || "Thread";
   useEffect(() => {
     document.title = threadId === null ? "Netra" : `${title} · Netra`;
   }, [title, threadId]);
@@ -92,11 +103,16 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   const turns = state.thread?.turns ?? [];
   const lastAgent = turns.findLast((turn) => turn.run !== null)?.run?.agent ?? summary?.agent ?? null;
   const agentName = chosenAgent ?? lastAgent ?? agents?.default ?? null;
-  const agent = agents?.items.find((each) => each.name === agentName) ?? agents?.items.find((each) => each.name === agents.default) ?? agents?.items[0] ?? null;
+  const agent =
+    agents?.items.find((each) => each.name === agentName) ??
+    agents?.items.find((each) => each.name === agents.default) ??
+    agents?.items[0] ??
+    null;
 
   const onAgain = useCallback(
     (turn: Turn) => {
-      if (turn.question) client.send(turn.question.content, { attachments: turn.question.attachments, agent: turn.run?.agent ?? null });
+      if (turn.question)
+        client.send(turn.question.content, { attachments: turn.question.attachments, agent: turn.run?.agent ?? null });
     },
     [client],
   );
@@ -118,16 +134,24 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
       composer.current?.focus();
     } else if (command && event.shiftKey && event.key.toLowerCase() === "c") {
       const text = turns.findLast((turn) => turn.run !== null && turn.run.text !== "")?.run?.text;
-      if (text) void copyText(text).then((copied) => app.toast({ text: copied ? "Answer copied" : "The browser did not allow copying" }));
+      if (text)
+        void copyText(text).then((copied) =>
+          app.toast({ text: copied ? "Answer copied" : "The browser did not allow copying" }),
+        );
     } else if (event.altKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       const next = order[at + (event.key === "ArrowDown" ? 1 : -1)];
       if (next) router.go(chatPath(next.id));
-    } else if (event.key === "Escape" && !event.defaultPrevented && (target.id !== "composer" || composer.current?.isEmpty())) {
+    } else if (
+      event.key === "Escape" &&
+      !event.defaultPrevented &&
+      (target.id !== "composer" || composer.current?.isEmpty())
+    ) {
       if (state.thread && activeTurn(state.thread)) composer.current?.stop();
       else done = false;
     } else if (singleKeys && !typing && !command && !event.altKey && event.key === "/") composer.current?.focus();
     else if (singleKeys && !typing && !command && !event.altKey && event.key === "?") onHelp();
-    else if (singleKeys && !typing && !command && !event.altKey && event.key.toLowerCase() === "e") [...document.querySelectorAll<HTMLElement>("main [data-run-toggle]")].at(-1)?.click();
+    else if (singleKeys && !typing && !command && !event.altKey && event.key.toLowerCase() === "e")
+      [...document.querySelectorAll<HTMLElement>("main [data-run-toggle]")].at(-1)?.click();
     else done = false;
     if (done) event.preventDefault();
   };
@@ -147,7 +171,14 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
   return (
     <div className="shell" data-details={details !== null && isWide}>
       {!missing && (
-        <a className="skip" href="#composer" onClick={(event) => { event.preventDefault(); composer.current?.focus(); }}>
+        <a
+          className="skip"
+          href="#composer"
+          onClick={(event) => {
+            event.preventDefault();
+            composer.current?.focus();
+          }}
+        >
           Skip to message box
         </a>
       )}
@@ -202,12 +233,25 @@ export function Chat({ threadId, onHelp, modal }: { readonly threadId: string | 
             </div>
           ) : blank ? (
             <div className="blank">
-              <EmptyState agent={agent} onExample={(text) => composer.current?.write(text)} onFiles={(files) => composer.current?.addFiles(files)} />
+              <EmptyState
+                agent={agent}
+                onExample={(text) => composer.current?.write(text)}
+                onFiles={(files) => composer.current?.addFiles(files)}
+              />
             </div>
           ) : (
             <Conversation state={state} onDetails={setDetailsOf} onAgain={onAgain} />
           )}
-          {!missing && <Composer key={threadId ?? "new"} ref={composer} state={state} threadId={threadId} agent={agent} onAgent={setChosenAgent} />}
+          {!missing && (
+            <Composer
+              key={threadId ?? "new"}
+              ref={composer}
+              state={state}
+              threadId={threadId}
+              agent={agent}
+              onAgent={setChosenAgent}
+            />
+          )}
         </main>
         {dragging && (
           <div className="drop" aria-hidden="true">

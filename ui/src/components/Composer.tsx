@@ -1,5 +1,14 @@
 /** Where messages are written: grows with the text, takes files by button, drop and paste, keeps a draft for each thread. */
-import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type ClipboardEvent, type KeyboardEvent, type Ref } from "react";
+import {
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ClipboardEvent,
+  type KeyboardEvent,
+  type Ref,
+} from "react";
 import { Problem, upload, type AgentInfo } from "../core/api.ts";
 import type { ClientState } from "../core/client.ts";
 import { loadDraft, saveDraft } from "../core/drafts.ts";
@@ -30,7 +39,15 @@ interface Upload {
   readonly abort: () => void;
 }
 
-const stored = (file: Attachment): Upload => ({ key: file.id, name: file.name, size: file.size, part: 1, file, problem: null, abort: () => undefined });
+const stored = (file: Attachment): Upload => ({
+  key: file.id,
+  name: file.name,
+  size: file.size,
+  part: 1,
+  file,
+  problem: null,
+  abort: () => undefined,
+});
 
 interface Props {
   readonly ref: Ref<ComposerHandle>;
@@ -81,14 +98,23 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
   running.current = uploads;
   useEffect(() => () => running.current.forEach((each) => each.file === null && each.abort()), []);
 
-  const patch = (key: string, change: Partial<Upload>): void => setUploads((all) => all.map((each) => (each.key === key ? { ...each, ...change } : each)));
+  const patch = (key: string, change: Partial<Upload>): void =>
+    setUploads((all) => all.map((each) => (each.key === key ? { ...each, ...change } : each)));
 
   const addFiles = (added: ReadonlyArray<File>): void => {
     const limits = state.limits;
     for (const file of added) {
       const key = `${file.name}-${file.size}-${Math.random()}`;
       const control = new AbortController();
-      const base = { key, name: file.name, size: file.size, part: 0, file: null, problem: null, abort: () => control.abort() };
+      const base = {
+        key,
+        name: file.name,
+        size: file.size,
+        part: 0,
+        file: null,
+        problem: null,
+        abort: () => control.abort(),
+      };
       if (limits && file.size > limits.file_bytes) {
         setUploads((all) => [...all, { ...base, problem: `Larger than ${bytes(limits.file_bytes)}.` }]);
         continue;
@@ -112,7 +138,10 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
 
   const send = (): void => {
     if (!canSend) return;
-    client.send(text.trim(), { agent: threadId === null || (agents?.items.length ?? 0) > 1 ? (agent?.name ?? null) : null, attachments: files });
+    client.send(text.trim(), {
+      agent: threadId === null || (agents?.items.length ?? 0) > 1 ? (agent?.name ?? null) : null,
+      attachments: files,
+    });
     fromExample.current = "";
     setText("");
     setUploads([]);
@@ -161,7 +190,9 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
               <li key={each.key} className={each.problem ? "file problem" : "file"}>
                 {each.problem ? <AlertIcon /> : each.file ? <FileIcon /> : <Spinner />}
                 <span className="file-name">{each.name}</span>
-                <span className="file-size">{each.problem ?? (each.file ? bytes(each.size) : `${Math.round(each.part * 100)} %`)}</span>
+                <span className="file-size">
+                  {each.problem ?? (each.file ? bytes(each.size) : `${Math.round(each.part * 100)} %`)}
+                </span>
                 <button
                   type="button"
                   className="file-remove"
@@ -191,7 +222,13 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
           onPaste={onPaste}
         />
         <div className="composer-bar">
-          <button type="button" className="icon-button" aria-label="Attach files" title="Attach files" onClick={() => picker.current?.click()}>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label="Attach files"
+            title="Attach files"
+            onClick={() => picker.current?.click()}
+          >
             <AttachIcon />
           </button>
           <input
@@ -206,7 +243,12 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
             }}
           />
           {agents && agents.items.length > 1 && (
-            <select className="agent-picker" aria-label="Agent" value={agent?.name ?? ""} onChange={(event) => onAgent(event.target.value)}>
+            <select
+              className="agent-picker"
+              aria-label="Agent"
+              value={agent?.name ?? ""}
+              onChange={(event) => onAgent(event.target.value)}
+            >
               {agents.items.map((each) => (
                 <option key={each.name} value={each.name}>
                   {each.title}
@@ -215,19 +257,44 @@ export function Composer({ ref, state, threadId, agent, onAgent }: Props) {
             </select>
           )}
           <span id="composer-note" className="composer-note" role="status">
-            {!empty && reason ? reason : stillStopping ? "Still stopping: the step under way has not ended yet." : turn && !empty ? "A run is active. Your message waits for its turn." : ""}
+            {!empty && reason
+              ? reason
+              : stillStopping
+                ? "Still stopping: the step under way has not ended yet."
+                : turn && !empty
+                  ? "A run is active. Your message waits for its turn."
+                  : ""}
           </span>
           {turn && !empty && (
-            <button type="submit" className="send" aria-label="Send" title="Send, to be answered after this run" disabled={!canSend}>
+            <button
+              type="submit"
+              className="send"
+              aria-label="Send"
+              title="Send, to be answered after this run"
+              disabled={!canSend}
+            >
               <SendIcon />
             </button>
           )}
           {turn ? (
-            <button type="button" className="send stop" aria-label={stopping ? "Stopping" : "Stop"} title={stopping ? "Stopping" : "Stop (Esc)"} disabled={stopping || !open || runId === null} onClick={stop}>
+            <button
+              type="button"
+              className="send stop"
+              aria-label={stopping ? "Stopping" : "Stop"}
+              title={stopping ? "Stopping" : "Stop (Esc)"}
+              disabled={stopping || !open || runId === null}
+              onClick={stop}
+            >
               {stopping ? <Spinner /> : <StopIcon />}
             </button>
           ) : (
-            <button type="submit" className="send" aria-label="Send" title={reason ?? "Send (Enter)"} disabled={!canSend}>
+            <button
+              type="submit"
+              className="send"
+              aria-label="Send"
+              title={reason ?? "Send (Enter)"}
+              disabled={!canSend}
+            >
               {held > 0 ? <span className="figure">{held}</span> : <SendIcon />}
             </button>
           )}

@@ -22,7 +22,8 @@ export function ConnectionChip({ state }: { readonly state: ClientState }) {
     tone = "bad";
   } else if (connection.trouble === "restarting") words = "Server restarting";
   else if (connection.trouble === "too_many") words = "Too many connections";
-  else if (waiting || (connection.phase === "connecting" && connection.attempt > 0)) words = `Reconnecting, attempt ${connection.attempt}`;
+  else if (waiting || (connection.phase === "connecting" && connection.attempt > 0))
+    words = `Reconnecting, attempt ${connection.attempt}`;
   else if (state.caughtUp !== null) {
     words = state.caughtUp > 0 ? `Back, ${plural(state.caughtUp, "event")} caught up` : "Back";
     tone = "good";
@@ -31,7 +32,13 @@ export function ConnectionChip({ state }: { readonly state: ClientState }) {
     <div className="connection" role="status" data-tone={tone}>
       {words !== null && (
         <span className="chip" data-tone={tone}>
-          {tone === "good" ? <CheckIcon size={14} /> : tone === "off" || tone === "bad" ? <OfflineIcon size={14} /> : <Spinner />}
+          {tone === "good" ? (
+            <CheckIcon size={14} />
+          ) : tone === "off" || tone === "bad" ? (
+            <OfflineIcon size={14} />
+          ) : (
+            <Spinner />
+          )}
           {words}
           {(waiting || connection.phase === "refused") && (
             <button type="button" className="link-button" onClick={() => client.connect()}>

@@ -17,7 +17,12 @@ interface Stick {
 }
 
 /** Stay at the bottom while there; let go as soon as the reader moves up (a scrollTop that shrinks), by whatever means. */
-function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTMLDivElement | null>, thread: string | null, ready: boolean): Stick {
+function useStick(
+  view: RefObject<HTMLDivElement | null>,
+  content: RefObject<HTMLDivElement | null>,
+  thread: string | null,
+  ready: boolean,
+): Stick {
   const [away, setAway] = useState(false);
   const held = useRef(true);
   const top = useRef(0);
@@ -76,7 +81,15 @@ function useStick(view: RefObject<HTMLDivElement | null>, content: RefObject<HTM
   return { away, toBottom };
 }
 
-export function Conversation({ state, onDetails, onAgain }: { readonly state: ClientState; readonly onDetails: (runId: string) => void; readonly onAgain: (turn: Turn) => void }) {
+export function Conversation({
+  state,
+  onDetails,
+  onAgain,
+}: {
+  readonly state: ClientState;
+  readonly onDetails: (runId: string) => void;
+  readonly onAgain: (turn: Turn) => void;
+}) {
   const { client } = useApp();
   const view = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -115,7 +128,10 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
     before.current = null;
   }, [shown]);
 
-  const actions: TurnActions = useMemo(() => ({ ask: (text) => void client.send(text), again: onAgain, details: onDetails }), [client, onAgain, onDetails]);
+  const actions: TurnActions = useMemo(
+    () => ({ ask: (text) => void client.send(text), again: onAgain, details: onDetails }),
+    [client, onAgain, onDetails],
+  );
   const older = Math.max(0, turns.length - shown);
   const showOlder = (): void => {
     before.current = view.current?.scrollHeight ?? null;
@@ -144,10 +160,24 @@ export function Conversation({ state, onDetails, onAgain }: { readonly state: Cl
           {state.loaded &&
             turns.slice(older).map((turn, index, all) => {
               if (turn.run === null) waiting++;
-              return <TurnRow key={turn.key} turn={turn} position={waiting} last={index === all.length - 1 && pending.length === 0} offset={state.clockOffset} actions={actions} />;
+              return (
+                <TurnRow
+                  key={turn.key}
+                  turn={turn}
+                  position={waiting}
+                  last={index === all.length - 1 && pending.length === 0}
+                  offset={state.clockOffset}
+                  actions={actions}
+                />
+              );
             })}
           {pending.map((each) => (
-            <PendingRow key={each.id} pending={each} onRetry={() => client.retry(each.id)} onDiscard={() => client.discard(each.id)} />
+            <PendingRow
+              key={each.id}
+              pending={each}
+              onRetry={() => client.retry(each.id)}
+              onDiscard={() => client.discard(each.id)}
+            />
           ))}
         </div>
       </div>

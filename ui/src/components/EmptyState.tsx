@@ -5,7 +5,15 @@ import { useApp } from "./app.ts";
 import { Spinner } from "./controls.tsx";
 import { FileIcon, Mark } from "./icons.tsx";
 
-export function EmptyState({ agent, onExample, onFiles }: { readonly agent: AgentInfo | null; readonly onExample: (text: string) => void; readonly onFiles: (files: ReadonlyArray<File>) => void }) {
+export function EmptyState({
+  agent,
+  onExample,
+  onFiles,
+}: {
+  readonly agent: AgentInfo | null;
+  readonly onExample: (text: string) => void;
+  readonly onFiles: (files: ReadonlyArray<File>) => void;
+}) {
   const app = useApp();
   const [busy, setBusy] = useState(false);
   if (!agent) {
@@ -13,7 +21,9 @@ export function EmptyState({ agent, onExample, onFiles }: { readonly agent: Agen
       <div className="empty">
         <Mark size={40} />
         <h2 className="empty-title">{app.agents === null ? "" : "No agent is registered"}</h2>
-        {app.agents !== null && <p className="empty-words">Start the server with an agent: netra serve my_module:agent</p>}
+        {app.agents !== null && (
+          <p className="empty-words">Start the server with an agent: netra serve my_module:agent</p>
+        )}
       </div>
     );
   }

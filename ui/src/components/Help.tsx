@@ -38,8 +38,9 @@ export function Help({ onClose }: { readonly onClose: () => void }) {
   return (
     <Dialog title="Help" onClose={onClose}>
       <p className="dialog-words">
-        Ask in the box at the bottom; attach files with the paper clip, by dropping or by pasting them. Each answer shows what the agent did, step by step. A run goes on when you close the
-        page: come back on any device and everything is there.
+        Ask in the box at the bottom; attach files with the paper clip, by dropping or by pasting them. Each answer
+        shows what the agent did, step by step. A run goes on when you close the page: come back on any device and
+        everything is there.
       </p>
       <ShortcutList />
     </Dialog>

@@ -15,7 +15,15 @@ interface Slot {
 
 const NO_SLOTS: ReadonlyArray<Slot> = [];
 
-const Block = memo(function Block({ text, charts, growing }: { readonly text: string; readonly charts: ReadonlyMap<string, Chart>; readonly growing: boolean }) {
+const Block = memo(function Block({
+  text,
+  charts,
+  growing,
+}: {
+  readonly text: string;
+  readonly charts: ReadonlyMap<string, Chart>;
+  readonly growing: boolean;
+}) {
   const host = useRef<HTMLDivElement>(null);
   const [slots, setSlots] = useState(NO_SLOTS);
   useLayoutEffect(() => {
@@ -26,13 +34,20 @@ const Block = memo(function Block({ text, charts, growing }: { readonly text: st
   return (
     <>
       <div ref={host} className="block" />
-      {slots.map((slot, index) => createPortal(<ChartFigure chart={charts.get(slot.chart)} name={slot.chart} growing={growing} />, slot.host, String(index)))}
+      {slots.map((slot, index) =>
+        createPortal(
+          <ChartFigure chart={charts.get(slot.chart)} name={slot.chart} growing={growing} />,
+          slot.host,
+          String(index),
+        ),
+      )}
     </>
   );
 });
 
 function onClick(event: MouseEvent<HTMLDivElement>): void {
-  const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>("button[data-action]") : null;
+  const button =
+    event.target instanceof Element ? event.target.closest<HTMLButtonElement>("button[data-action]") : null;
   const code = button?.closest(".code");
   if (!button || !code) return;
   if (button.dataset.action === "wrap") {
@@ -46,7 +61,15 @@ function onClick(event: MouseEvent<HTMLDivElement>): void {
   }
 }
 
-export const Markdown = memo(function Markdown({ text, charts, growing }: { readonly text: string; readonly charts: ReadonlyMap<string, Chart>; readonly growing: boolean }) {
+export const Markdown = memo(function Markdown({
+  text,
+  charts,
+  growing,
+}: {
+  readonly text: string;
+  readonly charts: ReadonlyMap<string, Chart>;
+  readonly growing: boolean;
+}) {
   const splitter = useMemo(() => new Incremental(parser), []);
   splitter.update(text, !growing);
   const { blocks, tail } = splitter;

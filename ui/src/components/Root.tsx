@@ -68,7 +68,15 @@ export function Root() {
   return <SignedIn key={me.user.id} me={me} user={me.user} onSignedOut={() => setMe({ ...me, user: null })} />;
 }
 
-function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: User; readonly onSignedOut: () => void }) {
+function SignedIn({
+  me,
+  user,
+  onSignedOut,
+}: {
+  readonly me: Me;
+  readonly user: User;
+  readonly onSignedOut: () => void;
+}) {
   const route = parse(useSyncExternalStore(router.subscribe, router.path));
   const isAdmin = user.roles.includes("admin");
   const [agents, setAgents] = useState<Agents | null>(null);
@@ -110,11 +118,13 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     else if (event.type === "tool_executing" && Date.now() - announced.current > 3000) {
       announced.current = Date.now();
       setSaid(`Using ${humanise(event.tool_name)}`);
-    } else if (event.type === "tool_completed" && !event.success) setSaid(`${humanise(event.tool_name)} failed. ${event.error?.message ?? ""}`);
+    } else if (event.type === "tool_completed" && !event.success)
+      setSaid(`${humanise(event.tool_name)} failed. ${event.error?.message ?? ""}`);
     else if (event.type === "approval_requested") setSaid(`Approval needed. ${event.prompt}`);
     else if (event.type === "agent_completed") {
       const text = typeof event.final_response === "string" ? event.final_response : "";
-      if (event.status !== "succeeded") setSaid(`The run ended: ${event.status.replace("_", " ")}. ${event.error?.message ?? ""}`);
+      if (event.status !== "succeeded")
+        setSaid(`The run ended: ${event.status.replace("_", " ")}. ${event.error?.message ?? ""}`);
       else if (settings.get().announceAnswers && text !== "") setSaid(`Answer: ${text}`);
       else setSaid(`Answer ready, ${plural(text.split(/\s+/).filter(Boolean).length, "word")}`);
     }
@@ -132,7 +142,10 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     };
   }, [client, threads]);
 
-  const toast = useCallback((each: Toast) => setToasts((all) => [...all.slice(-2), { ...each, key: ++toastKey.current }]), []);
+  const toast = useCallback(
+    (each: Toast) => setToasts((all) => [...all.slice(-2), { ...each, key: ++toastKey.current }]),
+    [],
+  );
   const failed = useCallback(
     (error: unknown) => {
       if (error instanceof Problem && error.status === 401) setExpired(true);
@@ -147,7 +160,8 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
     if (notice) toast({ text: notice.text });
   }, [notice, toast]);
   useEffect(() => {
-    if (!isPlace(route.screen) || (route.screen === "ops" && !isAdmin) || router.path() === "/") router.go(chatPath(null), { replace: true });
+    if (!isPlace(route.screen) || (route.screen === "ops" && !isAdmin) || router.path() === "/")
+      router.go(chatPath(null), { replace: true });
   }, [route.screen, isAdmin]);
 
   const app: App = useMemo(
@@ -181,7 +195,13 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
       {route.screen === "settings" ? (
         <Settings />
       ) : route.screen === "ops" && isAdmin ? (
-        <Suspense fallback={<div className="boot" role="status"><span className="visually-hidden">Loading</span></div>}>
+        <Suspense
+          fallback={
+            <div className="boot" role="status">
+              <span className="visually-hidden">Loading</span>
+            </div>
+          }
+        >
           <Ops panel={route.panel} id={route.id} />
         </Suspense>
       ) : (
@@ -215,7 +235,11 @@ function SignedIn({ me, user, onSignedOut }: { readonly me: Me; readonly user: U
       )}
       <div className="toasts" role="status">
         {toasts.map((each) => (
-          <ToastRow key={each.key} toast={each} onGone={() => setToasts((all) => all.filter((other) => other.key !== each.key))} />
+          <ToastRow
+            key={each.key}
+            toast={each}
+            onGone={() => setToasts((all) => all.filter((other) => other.key !== each.key))}
+          />
         ))}
       </div>
       <div className="visually-hidden" role="log" aria-live="polite" aria-label="Announcements">

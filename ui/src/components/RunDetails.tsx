@@ -14,7 +14,15 @@ function limit(name: string, value: number): readonly [string, string] {
 }
 
 /** Without `onClose` it stands in a dialog, which has the heading and the button of its own. */
-export function RunDetails({ run, offset, onClose }: { readonly run: Run; readonly offset: number; readonly onClose?: () => void }) {
+export function RunDetails({
+  run,
+  offset,
+  onClose,
+}: {
+  readonly run: Run;
+  readonly offset: number;
+  readonly onClose?: () => void;
+}) {
   const title = useAgentTitle(run.agent);
   const facts: ReadonlyArray<readonly [string, string]> = [
     ["Agent", title],
@@ -22,7 +30,12 @@ export function RunDetails({ run, offset, onClose }: { readonly run: Run; readon
     ["Started", new Date(run.startedAt).toLocaleString()],
     ["Attempt", String(run.attempt)],
     ...(run.usage && run.usage.input_tokens + run.usage.output_tokens > 0
-      ? ([["Tokens", `${run.usage.input_tokens.toLocaleString("en")} in, ${run.usage.output_tokens.toLocaleString("en")} out`]] as const)
+      ? ([
+          [
+            "Tokens",
+            `${run.usage.input_tokens.toLocaleString("en")} in, ${run.usage.output_tokens.toLocaleString("en")} out`,
+          ],
+        ] as const)
       : []),
     ...(run.usage && run.usage.cost_usd > 0 ? ([["Cost", `$${run.usage.cost_usd.toFixed(4)}`]] as const) : []),
     ...Object.entries(run.limits).map(([name, value]) => limit(name, value)),
@@ -54,7 +67,11 @@ export function RunDetails({ run, offset, onClose }: { readonly run: Run; readon
           </div>
         </dl>
         <h3>Timeline</h3>
-        {run.steps.length > 0 ? <Timeline run={run} offset={offset} /> : <p className="details-note">No steps were recorded.</p>}
+        {run.steps.length > 0 ? (
+          <Timeline run={run} offset={offset} />
+        ) : (
+          <p className="details-note">No steps were recorded.</p>
+        )}
         {run.error && <Value label="Error" value={run.error} />}
         {run.result !== null && run.result !== undefined && (
           <>

@@ -18,19 +18,49 @@ export function Settings() {
   return (
     <div className="settings">
       <header className="bar">
-        <IconButton label="Back to the conversation" onClick={() => (history.length > 1 ? history.back() : router.go(chatPath(null)))}>
+        <IconButton
+          label="Back to the conversation"
+          onClick={() => (history.length > 1 ? history.back() : router.go(chatPath(null)))}
+        >
           <BackIcon />
         </IconButton>
         <h1 className="bar-title">Settings</h1>
       </header>
       <main className="settings-body">
         <Section title="Appearance" words="Kept on this device.">
-          <Choice label="Theme" value={chosen.theme} options={[["system", "System"], ["light", "Light"], ["dark", "Dark"]]} onChange={(theme) => settings.set({ theme })} />
-          <Choice label="Density" value={chosen.density} options={[["comfortable", "Comfortable"], ["compact", "Compact"]]} onChange={(density) => settings.set({ density })} />
+          <Choice
+            label="Theme"
+            value={chosen.theme}
+            options={[
+              ["system", "System"],
+              ["light", "Light"],
+              ["dark", "Dark"],
+            ]}
+            onChange={(theme) => settings.set({ theme })}
+          />
+          <Choice
+            label="Density"
+            value={chosen.density}
+            options={[
+              ["comfortable", "Comfortable"],
+              ["compact", "Compact"],
+            ]}
+            onChange={(density) => settings.set({ density })}
+          />
         </Section>
         <Section title="Accessibility" words="Screen readers hear when a run starts, fails and ends.">
-          <Switch label="Announce answers" words="Also read the whole answer out when it is complete." on={chosen.announceAnswers} onChange={(announceAnswers) => settings.set({ announceAnswers })} />
-          <Switch label="Single-key shortcuts" words="/, E and ? work while no field has the focus." on={chosen.singleKeys} onChange={(singleKeys) => settings.set({ singleKeys })} />
+          <Switch
+            label="Announce answers"
+            words="Also read the whole answer out when it is complete."
+            on={chosen.announceAnswers}
+            onChange={(announceAnswers) => settings.set({ announceAnswers })}
+          />
+          <Switch
+            label="Single-key shortcuts"
+            words="/, E and ? work while no field has the focus."
+            on={chosen.singleKeys}
+            onChange={(singleKeys) => settings.set({ singleKeys })}
+          />
         </Section>
         <Password />
         <Tokens />
@@ -43,7 +73,15 @@ export function Settings() {
   );
 }
 
-function Section({ title, words, children }: { readonly title: string; readonly words?: string; readonly children: ReactNode }) {
+function Section({
+  title,
+  words,
+  children,
+}: {
+  readonly title: string;
+  readonly words?: string;
+  readonly children: ReactNode;
+}) {
   const id = useId();
   return (
     <section className="settings-section" aria-labelledby={id}>
@@ -56,7 +94,17 @@ function Section({ title, words, children }: { readonly title: string; readonly 
   );
 }
 
-function Choice<T extends string>({ label, value, options, onChange }: { readonly label: string; readonly value: T; readonly options: ReadonlyArray<readonly [T, string]>; readonly onChange: (value: T) => void }) {
+function Choice<T extends string>({
+  label,
+  value,
+  options,
+  onChange,
+}: {
+  readonly label: string;
+  readonly value: T;
+  readonly options: ReadonlyArray<readonly [T, string]>;
+  readonly onChange: (value: T) => void;
+}) {
   const id = useId();
   return (
     <div className="setting" role="radiogroup" aria-labelledby={id}>
@@ -75,7 +123,17 @@ function Choice<T extends string>({ label, value, options, onChange }: { readonl
   );
 }
 
-function Switch({ label, words, on, onChange }: { readonly label: string; readonly words: string; readonly on: boolean; readonly onChange: (on: boolean) => void }) {
+function Switch({
+  label,
+  words,
+  on,
+  onChange,
+}: {
+  readonly label: string;
+  readonly words: string;
+  readonly on: boolean;
+  readonly onChange: (on: boolean) => void;
+}) {
   const id = useId();
   return (
     <div className="setting">
@@ -83,7 +141,14 @@ function Switch({ label, words, on, onChange }: { readonly label: string; readon
         {label}
         <span className="setting-words">{words}</span>
       </label>
-      <input id={id} className="switch" type="checkbox" role="switch" checked={on} onChange={(event) => onChange(event.target.checked)} />
+      <input
+        id={id}
+        className="switch"
+        type="checkbox"
+        role="switch"
+        checked={on}
+        onChange={(event) => onChange(event.target.checked)}
+      />
     </div>
   );
 }
@@ -111,8 +176,24 @@ function Password() {
     <Section title="Password" words="Changing it ends your other sessions.">
       <form className="form" onSubmit={(event) => void submit(event)}>
         <input type="hidden" name="username" autoComplete="username" value={app.user.email} readOnly />
-        <Field label="Current password" name="current" type="password" autoComplete="current-password" required problem={problem?.field === "current" ? problem.message : null} />
-        <Field label="New password" name="new" type="password" autoComplete="new-password" required minLength={12} hint="At least 12 characters." problem={problem?.field === "new" ? problem.message : null} />
+        <Field
+          label="Current password"
+          name="current"
+          type="password"
+          autoComplete="current-password"
+          required
+          problem={problem?.field === "current" ? problem.message : null}
+        />
+        <Field
+          label="New password"
+          name="new"
+          type="password"
+          autoComplete="new-password"
+          required
+          minLength={12}
+          hint="At least 12 characters."
+          problem={problem?.field === "new" ? problem.message : null}
+        />
         {problem && problem.field !== "current" && problem.field !== "new" && (
           <p className="form-problem" role="alert">
             <AlertIcon />
@@ -157,7 +238,9 @@ function Tokens() {
     const data = new FormData(form);
     setBusy(true);
     try {
-      setFresh(await api.createToken(String(data.get("name")).trim(), LIFETIMES[Number(data.get("life"))]?.[1] ?? null));
+      setFresh(
+        await api.createToken(String(data.get("name")).trim(), LIFETIMES[Number(data.get("life"))]?.[1] ?? null),
+      );
       form.reset();
       await load();
     } catch (error) {

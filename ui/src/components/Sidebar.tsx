@@ -6,12 +6,31 @@ import { chatPath, router } from "../core/route.ts";
 import { grouped } from "../core/threads.ts";
 import { useApp, useThreads } from "./app.ts";
 import { Button, Dialog, Menu } from "./controls.tsx";
-import { ChartIcon, EditIcon, HelpIcon, Mark, MoreIcon, PlusIcon, SearchIcon, SettingsIcon, SignOutIcon, TrashIcon } from "./icons.tsx";
+import {
+  ChartIcon,
+  EditIcon,
+  HelpIcon,
+  Mark,
+  MoreIcon,
+  PlusIcon,
+  SearchIcon,
+  SettingsIcon,
+  SignOutIcon,
+  TrashIcon,
+} from "./icons.tsx";
 
 const UNDO_MS = 6000;
 const SEARCH_PAUSE_MS = 200;
 
-export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { readonly current: string | null; readonly onNavigate: () => void; readonly onHelp: () => void }) {
+export const Sidebar = memo(function Sidebar({
+  current,
+  onNavigate,
+  onHelp,
+}: {
+  readonly current: string | null;
+  readonly onNavigate: () => void;
+  readonly onHelp: () => void;
+}) {
   const app = useApp();
   const state = useThreads(app.threads);
   const [query, setQuery] = useState(state.query);
@@ -44,7 +63,14 @@ export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { 
       </button>
       <div className="search">
         <SearchIcon />
-        <input id="thread-search" type="search" aria-label="Search threads" placeholder="Search" value={query} onChange={(event) => setQuery(event.target.value)} />
+        <input
+          id="thread-search"
+          type="search"
+          aria-label="Search threads"
+          placeholder="Search"
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+        />
         <kbd>{shortcutKey}K</kbd>
       </div>
       <div className="thread-list">
@@ -64,19 +90,36 @@ export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { 
             <div className="skeleton" />
           </div>
         )}
-        {state.phase === "ready" && visible.length === 0 && <p className="list-note">{state.query === "" ? "Your threads will be listed here." : `Nothing found for “${state.query}”.`}</p>}
+        {state.phase === "ready" && visible.length === 0 && (
+          <p className="list-note">
+            {state.query === "" ? "Your threads will be listed here." : `Nothing found for “${state.query}”.`}
+          </p>
+        )}
         {grouped(visible, now).map(([group, items]) => (
           <section key={group} aria-label={group}>
             <h2 className="group">{group}</h2>
             <ul>
               {items.map((item) => (
-                <ThreadRow key={item.id} item={item} current={item.id === current} unread={item.last_seq > (state.read.get(item.id) ?? 0) && item.id !== current} when={ago(Date.parse(item.updated_at), now)} onOpen={open} onRename={setRenaming} onDelete={remove} />
+                <ThreadRow
+                  key={item.id}
+                  item={item}
+                  current={item.id === current}
+                  unread={item.last_seq > (state.read.get(item.id) ?? 0) && item.id !== current}
+                  when={ago(Date.parse(item.updated_at), now)}
+                  onOpen={open}
+                  onRename={setRenaming}
+                  onDelete={remove}
+                />
               ))}
             </ul>
           </section>
         ))}
         {state.cursor !== null && (
-          <button type="button" className="quiet-button more-threads" onClick={() => void app.threads.more().catch(app.failed)}>
+          <button
+            type="button"
+            className="quiet-button more-threads"
+            onClick={() => void app.threads.more().catch(app.failed)}
+          >
             Show more
           </button>
         )}
@@ -88,8 +131,17 @@ export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { 
           side="above"
           align="start"
           items={[
-            ...(app.user.roles.includes("admin") ? [{ label: "Operations", icon: <ChartIcon />, run: () => router.go("/ops") }] : []),
-            { label: "Settings", icon: <SettingsIcon />, run: () => { router.go("/settings"); onNavigate(); } },
+            ...(app.user.roles.includes("admin")
+              ? [{ label: "Operations", icon: <ChartIcon />, run: () => router.go("/ops") }]
+              : []),
+            {
+              label: "Settings",
+              icon: <SettingsIcon />,
+              run: () => {
+                router.go("/settings");
+                onNavigate();
+              },
+            },
             { label: "Help and shortcuts", icon: <HelpIcon />, run: onHelp },
             { label: "Sign out", icon: <SignOutIcon />, run: () => void app.signOut() },
           ]}
@@ -111,7 +163,23 @@ export const Sidebar = memo(function Sidebar({ current, onNavigate, onHelp }: { 
 
 const shortcutKey = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl ";
 
-const ThreadRow = memo(function ThreadRow({ item, current, unread, when, onOpen, onRename, onDelete }: { readonly item: ThreadSummary; readonly current: boolean; readonly unread: boolean; readonly when: string; readonly onOpen: (id: string) => void; readonly onRename: (item: ThreadSummary) => void; readonly onDelete: (item: ThreadSummary) => void }) {
+const ThreadRow = memo(function ThreadRow({
+  item,
+  current,
+  unread,
+  when,
+  onOpen,
+  onRename,
+  onDelete,
+}: {
+  readonly item: ThreadSummary;
+  readonly current: boolean;
+  readonly unread: boolean;
+  readonly when: string;
+  readonly onOpen: (id: string) => void;
+  readonly onRename: (item: ThreadSummary) => void;
+  readonly onDelete: (item: ThreadSummary) => void;
+}) {
   return (
     <li className="thread-row" data-current={current} data-unread={unread}>
       <a
@@ -202,7 +270,15 @@ export function RenameDialog({ thread, onClose }: { readonly thread: ThreadSumma
           }
         }}
       >
-        <input className="input" aria-label="Title" value={title} maxLength={200} onChange={(event) => setTitle(event.target.value)} data-focus-first="" onFocus={(event) => event.target.select()} />
+        <input
+          className="input"
+          aria-label="Title"
+          value={title}
+          maxLength={200}
+          onChange={(event) => setTitle(event.target.value)}
+          data-focus-first=""
+          onFocus={(event) => event.target.select()}
+        />
         <div className="form-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" kind="primary" busy={busy} disabled={title.trim() === ""}>

@@ -32,7 +32,13 @@ function useSubmission(action: (form: FormData) => Promise<User>, onDone: (user:
   };
 }
 
-function ProblemNote({ problem, fields }: { readonly problem: Problem | null; readonly fields: ReadonlyArray<string> }) {
+function ProblemNote({
+  problem,
+  fields,
+}: {
+  readonly problem: Problem | null;
+  readonly fields: ReadonlyArray<string>;
+}) {
   if (!problem || (problem.field !== null && fields.includes(problem.field))) return null;
   return (
     <p className="form-problem" role="alert">
@@ -45,10 +51,21 @@ function ProblemNote({ problem, fields }: { readonly problem: Problem | null; re
   );
 }
 
-const at = (problem: Problem | null, field: string): string | null => (problem?.field === field ? problem.message : null);
+const at = (problem: Problem | null, field: string): string | null =>
+  problem?.field === field ? problem.message : null;
 const text = (form: FormData, name: string): string => String(form.get(name) ?? "");
 
-function Frame({ title, words, children, foot }: { readonly title: string; readonly words?: string; readonly children: ReactNode; readonly foot?: ReactNode }) {
+function Frame({
+  title,
+  words,
+  children,
+  foot,
+}: {
+  readonly title: string;
+  readonly words?: string;
+  readonly children: ReactNode;
+  readonly foot?: ReactNode;
+}) {
   useEffect(() => {
     document.title = `${title} · Netra`;
   }, [title]);
@@ -66,15 +83,35 @@ function Frame({ title, words, children, foot }: { readonly title: string; reado
 }
 
 export function LoginForm({ onDone, email }: { readonly onDone: (user: User) => void; readonly email?: string }) {
-  const form = useSubmission(async (data) => (await api.login(text(data, "email"), text(data, "password"))).user, onDone);
+  const form = useSubmission(
+    async (data) => (await api.login(text(data, "email"), text(data, "password"))).user,
+    onDone,
+  );
   const element = useRef<HTMLFormElement>(null);
   useEffect(() => {
     if (form.problem) element.current?.querySelector<HTMLInputElement>("input[type=password]")?.select();
   }, [form.problem]);
   return (
     <form className="form" onSubmit={form.submit} ref={element}>
-      <Field label="Email" name="email" type="email" autoComplete="username" required autoFocus={!email} defaultValue={email} problem={at(form.problem, "email")} />
-      <Field label="Password" name="password" type="password" autoComplete="current-password" required data-focus-first={email ? true : undefined} problem={at(form.problem, "password")} />
+      <Field
+        label="Email"
+        name="email"
+        type="email"
+        autoComplete="username"
+        required
+        autoFocus={!email}
+        defaultValue={email}
+        problem={at(form.problem, "email")}
+      />
+      <Field
+        label="Password"
+        name="password"
+        type="password"
+        autoComplete="current-password"
+        required
+        data-focus-first={email ? true : undefined}
+        problem={at(form.problem, "password")}
+      />
       <ProblemNote problem={form.problem} fields={["email", "password"]} />
       <Button type="submit" kind="primary" busy={form.busy} className="wide">
         Sign in
@@ -83,7 +120,13 @@ export function LoginForm({ onDone, email }: { readonly onDone: (user: User) => 
   );
 }
 
-export function Login({ registration, onDone }: { readonly registration: boolean; readonly onDone: (user: User) => void }) {
+export function Login({
+  registration,
+  onDone,
+}: {
+  readonly registration: boolean;
+  readonly onDone: (user: User) => void;
+}) {
   return (
     <Frame
       title="Sign in to Netra"
@@ -91,7 +134,13 @@ export function Login({ registration, onDone }: { readonly registration: boolean
         registration && (
           <>
             No account yet?{" "}
-            <a href="/register" onClick={(event) => { event.preventDefault(); router.go("/register"); }}>
+            <a
+              href="/register"
+              onClick={(event) => {
+                event.preventDefault();
+                router.go("/register");
+              }}
+            >
               Register
             </a>
           </>
@@ -103,12 +152,27 @@ export function Login({ registration, onDone }: { readonly registration: boolean
   );
 }
 
-function Account({ submit, label, problem, busy, note }: Submission & { readonly label: string; readonly note?: ReactNode }) {
+function Account({
+  submit,
+  label,
+  problem,
+  busy,
+  note,
+}: Submission & { readonly label: string; readonly note?: ReactNode }) {
   return (
     <form className="form" onSubmit={submit}>
       <Field label="Name" name="name" autoComplete="name" autoFocus maxLength={100} problem={at(problem, "name")} />
       <Field label="Email" name="email" type="email" autoComplete="username" required problem={at(problem, "email")} />
-      <Field label="Password" name="password" type="password" autoComplete="new-password" required minLength={SHORTEST_PASSWORD} hint={`At least ${SHORTEST_PASSWORD} characters.`} problem={at(problem, "password")} />
+      <Field
+        label="Password"
+        name="password"
+        type="password"
+        autoComplete="new-password"
+        required
+        minLength={SHORTEST_PASSWORD}
+        hint={`At least ${SHORTEST_PASSWORD} characters.`}
+        problem={at(problem, "password")}
+      />
       {note}
       <ProblemNote problem={problem} fields={["name", "email", "password"]} />
       <Button type="submit" kind="primary" busy={busy} className="wide">
@@ -119,14 +183,23 @@ function Account({ submit, label, problem, busy, note }: Submission & { readonly
 }
 
 export function Register({ onDone }: { readonly onDone: (user: User) => void }) {
-  const form = useSubmission(async (data) => (await api.register(text(data, "email"), text(data, "password"), text(data, "name"))).user, onDone);
+  const form = useSubmission(
+    async (data) => (await api.register(text(data, "email"), text(data, "password"), text(data, "name"))).user,
+    onDone,
+  );
   return (
     <Frame
       title="Create your account"
       foot={
         <>
           Already registered?{" "}
-          <a href="/login" onClick={(event) => { event.preventDefault(); router.go("/login"); }}>
+          <a
+            href="/login"
+            onClick={(event) => {
+              event.preventDefault();
+              router.go("/login");
+            }}
+          >
             Sign in
           </a>
         </>
@@ -143,13 +216,32 @@ export function Setup({ onDone }: { readonly onDone: (user: User) => void }) {
   useEffect(() => {
     if (location.hash) history.replaceState(null, "", location.pathname);
   }, []);
-  const form = useSubmission(async (data) => (await api.setup(token || text(data, "token"), text(data, "email"), text(data, "password"), text(data, "name"))).user, onDone);
+  const form = useSubmission(
+    async (data) =>
+      (await api.setup(token || text(data, "token"), text(data, "email"), text(data, "password"), text(data, "name")))
+        .user,
+    onDone,
+  );
   return (
-    <Frame title="Set up Netra" words="Create the first administrator. This can be done once, with the link the server printed when it started.">
+    <Frame
+      title="Set up Netra"
+      words="Create the first administrator. This can be done once, with the link the server printed when it started."
+    >
       <Account
         {...form}
         label="Create administrator"
-        note={token === "" && <Field label="Setup token" name="token" required autoComplete="off" hint="The part after #token= of the link in the server's output." problem={at(form.problem, "token")} />}
+        note={
+          token === "" && (
+            <Field
+              label="Setup token"
+              name="token"
+              required
+              autoComplete="off"
+              hint="The part after #token= of the link in the server's output."
+              problem={at(form.problem, "token")}
+            />
+          )
+        }
       />
     </Frame>
   );
@@ -157,7 +249,10 @@ export function Setup({ onDone }: { readonly onDone: (user: User) => void }) {
 
 export function SetupNeeded() {
   return (
-    <Frame title="Netra is not set up yet" words="No administrator exists. Open the one-time link that the server printed when it started: it ends in /setup#token=…">
+    <Frame
+      title="Netra is not set up yet"
+      words="No administrator exists. Open the one-time link that the server printed when it started: it ends in /setup#token=…"
+    >
       <Button kind="secondary" className="wide" onClick={() => router.go("/setup")}>
         I have the token
       </Button>

@@ -8,7 +8,13 @@ import { ThumbDownIcon, ThumbUpIcon } from "./icons.tsx";
 const MOST_CHARS = 4000;
 
 /** Two buttons for the foot of an answer. `onGiven` opens the room for words; null closes it. */
-export function Thumbs({ runId, onGiven }: { readonly runId: string; readonly onGiven: (rating: Thumb | null) => void }) {
+export function Thumbs({
+  runId,
+  onGiven,
+}: {
+  readonly runId: string;
+  readonly onGiven: (rating: Thumb | null) => void;
+}) {
   const app = useApp();
   const rating = useSyncExternalStore(feedback.subscribe, feedback.get).get(runId)?.rating ?? null;
   const press = (thumb: Thumb): void => {
@@ -25,10 +31,24 @@ export function Thumbs({ runId, onGiven }: { readonly runId: string; readonly on
   };
   return (
     <span className="thumbs" role="group" aria-label="Feedback">
-      <button type="button" className="quiet-button" aria-pressed={rating === 1} aria-label="Good answer" title="Good answer" onClick={() => press(1)}>
+      <button
+        type="button"
+        className="quiet-button"
+        aria-pressed={rating === 1}
+        aria-label="Good answer"
+        title="Good answer"
+        onClick={() => press(1)}
+      >
         <ThumbUpIcon size={14} />
       </button>
-      <button type="button" className="quiet-button" aria-pressed={rating === -1} aria-label="Bad answer" title="Bad answer" onClick={() => press(-1)}>
+      <button
+        type="button"
+        className="quiet-button"
+        aria-pressed={rating === -1}
+        aria-label="Bad answer"
+        title="Bad answer"
+        onClick={() => press(-1)}
+      >
         <ThumbDownIcon size={14} />
       </button>
     </span>
@@ -36,7 +56,15 @@ export function Thumbs({ runId, onGiven }: { readonly runId: string; readonly on
 }
 
 /** Room for words, under the foot. The thumb counts without them. */
-export function FeedbackForm({ runId, rating, onClose }: { readonly runId: string; readonly rating: Thumb; readonly onClose: () => void }) {
+export function FeedbackForm({
+  runId,
+  rating,
+  onClose,
+}: {
+  readonly runId: string;
+  readonly rating: Thumb;
+  readonly onClose: () => void;
+}) {
   const app = useApp();
   const id = useId();
   const [busy, setBusy] = useState(false);
@@ -68,7 +96,15 @@ export function FeedbackForm({ runId, rating, onClose }: { readonly runId: strin
     >
       <div className="field">
         <label htmlFor={id}>{rating === 1 ? "What was good about it?" : "What was wrong with it?"}</label>
-        <textarea className="input" id={id} name="text" rows={2} maxLength={MOST_CHARS} placeholder="Optional" autoFocus />
+        <textarea
+          className="input"
+          id={id}
+          name="text"
+          rows={2}
+          maxLength={MOST_CHARS}
+          placeholder="Optional"
+          autoFocus
+        />
       </div>
       <div className="feedback-actions">
         <Button type="submit" kind="primary" busy={busy}>

@@ -21,7 +21,11 @@ export function sections(run: Run): ReadonlyArray<Section> {
   for (const step of run.steps) {
     const nested = step.agent !== run.agent;
     const last = out.at(-1);
-    const home = nested ? out.find((each) => each.nested && each.agent === step.agent) : last && !last.nested ? last : undefined;
+    const home = nested
+      ? out.find((each) => each.nested && each.agent === step.agent)
+      : last && !last.nested
+        ? last
+        : undefined;
     if (home) home.steps.push(step);
     else out.push({ agent: step.agent, nested, steps: [step] });
   }
@@ -39,11 +43,19 @@ export function activity(run: Run): string {
 }
 
 export const elapsed = (step: Step, now: number): number =>
-  step.kind === "tool" && step.durationMs !== null ? step.durationMs : (step.endedAt ?? Math.max(now, step.startedAt)) - step.startedAt;
+  step.kind === "tool" && step.durationMs !== null
+    ? step.durationMs
+    : (step.endedAt ?? Math.max(now, step.startedAt)) - step.startedAt;
 
 const STATUS_WORDS = { running: "running", done: "done", failed: "failed", stopped: "stopped" } as const;
 
-export function StatusMark({ status, kind }: { readonly status: Step["status"]; readonly kind: Step["kind"] | "agent" | "run" }) {
+export function StatusMark({
+  status,
+  kind,
+}: {
+  readonly status: Step["status"];
+  readonly kind: Step["kind"] | "agent" | "run";
+}) {
   let mark: ReactNode;
   if (status === "running") mark = kind === "approval" ? <HandIcon size={14} /> : <span className="pulse" />;
   else if (status === "failed") mark = <CrossIcon size={14} />;
@@ -67,7 +79,15 @@ export function Timeline({ run, offset }: { readonly run: Run; readonly offset: 
         section.nested ? (
           <SubAgent key={`${section.agent}-${index}`} section={section} run={run} now={now} scale={scale} />
         ) : (
-          section.steps.map((step) => <StepRow key={step.id} step={step} now={step.status === "running" ? now : 0} from={scale.from} length={scale.length} />)
+          section.steps.map((step) => (
+            <StepRow
+              key={step.id}
+              step={step}
+              now={step.status === "running" ? now : 0}
+              from={scale.from}
+              length={scale.length}
+            />
+          ))
         ),
       )}
     </ol>
@@ -79,9 +99,21 @@ interface Scale {
   readonly length: number;
 }
 
-function SubAgent({ section, run, now, scale }: { readonly section: Section; readonly run: Run; readonly now: number; readonly scale: Scale }) {
+function SubAgent({
+  section,
+  run,
+  now,
+  scale,
+}: {
+  readonly section: Section;
+  readonly run: Run;
+  readonly now: number;
+  readonly scale: Scale;
+}) {
   const last = run.steps.at(-1);
-  const busy = run.status === "running" && (section.steps.some((step) => step.status === "running") || (last?.agent === section.agent && run.text === ""));
+  const busy =
+    run.status === "running" &&
+    (section.steps.some((step) => step.status === "running") || (last?.agent === section.agent && run.text === ""));
   const failed = section.steps.filter((step) => step.status === "failed").length;
   const stopped = section.steps.some((step) => step.status === "stopped");
   const from = section.steps[0]?.startedAt ?? scale.from;
@@ -102,7 +134,13 @@ function SubAgent({ section, run, now, scale }: { readonly section: Section; rea
       </div>
       <ol className="timeline" aria-label={`Steps of ${humanise(section.agent)}`}>
         {section.steps.map((step) => (
-          <StepRow key={step.id} step={step} now={step.status === "running" ? now : 0} from={scale.from} length={scale.length} />
+          <StepRow
+            key={step.id}
+            step={step}
+            now={step.status === "running" ? now : 0}
+            from={scale.from}
+            length={scale.length}
+          />
         ))}
       </ol>
     </li>
@@ -110,7 +148,12 @@ function SubAgent({ section, run, now, scale }: { readonly section: Section; rea
 }
 
 /** `now` is 0 for a step that has ended, so that its row is not drawn again while others go on. */
-const StepRow = memo(function StepRow({ step, now, from, length }: { readonly step: Step; readonly now: number } & Scale) {
+const StepRow = memo(function StepRow({
+  step,
+  now,
+  from,
+  length,
+}: { readonly step: Step; readonly now: number } & Scale) {
   const [open, setOpen] = useState(false);
   const id = useId();
   const ms = elapsed(step, now);
@@ -118,7 +161,13 @@ const StepRow = memo(function StepRow({ step, now, from, length }: { readonly st
   const width = Math.min(100 - start, Math.max(2, (ms / length) * 100));
   return (
     <li className="step" data-status={step.status} data-kind={step.kind}>
-      <button type="button" className="step-row" aria-expanded={open} aria-controls={open ? id : undefined} onClick={() => setOpen(!open)}>
+      <button
+        type="button"
+        className="step-row"
+        aria-expanded={open}
+        aria-controls={open ? id : undefined}
+        onClick={() => setOpen(!open)}
+      >
         <StatusMark status={step.status} kind={step.kind} />
         <span className="step-words">
           <StepWords step={step} ms={ms} />
@@ -128,10 +177,14 @@ const StepRow = memo(function StepRow({ step, now, from, length }: { readonly st
           <rect className="step-bar-track" width="100" height="4" />
           <rect className="step-bar-fill" x={start} width={width} height="4" />
         </svg>
-        <span className="time">{step.kind === "thinking" && step.status !== "running" && ms < BRIEF_MS ? "" : duration(ms)}</span>
+        <span className="time">
+          {step.kind === "thinking" && step.status !== "running" && ms < BRIEF_MS ? "" : duration(ms)}
+        </span>
         <ChevronIcon size={12} className="chevron" />
       </button>
-      {step.kind === "tool" && step.status === "failed" && <p className="step-problem">{step.error?.message ?? "The tool failed without saying why."}</p>}
+      {step.kind === "tool" && step.status === "failed" && (
+        <p className="step-problem">{step.error?.message ?? "The tool failed without saying why."}</p>
+      )}
       {open && (
         <div className="step-details" id={id}>
           <StepDetails step={step} />
@@ -154,16 +207,31 @@ function StepWords({ step, ms }: { readonly step: Step; readonly ms: number }) {
   if (step.kind === "approval") {
     return (
       <>
-        <span className="step-label">{step.decision === null ? "Approval needed" : step.decision === "approved" ? "Approved" : humanise(step.decision)}</span>
+        <span className="step-label">
+          {step.decision === null
+            ? "Approval needed"
+            : step.decision === "approved"
+              ? "Approved"
+              : humanise(step.decision)}
+        </span>
         <span className="step-note">{step.prompt}</span>
       </>
     );
   }
-  const note = step.status === "running" ? (ms > 60_000 ? "taking long, still at work" : ms > 10_000 ? "still working" : (step.purpose ?? parametersLine(step.parameters))) : outcome(step.results) || step.purpose || parametersLine(step.parameters);
+  const note =
+    step.status === "running"
+      ? ms > 60_000
+        ? "taking long, still at work"
+        : ms > 10_000
+          ? "still working"
+          : (step.purpose ?? parametersLine(step.parameters))
+      : outcome(step.results) || step.purpose || parametersLine(step.parameters);
   return (
     <>
       <code className="step-tool">{step.tool}</code>
-      <span className="step-note">{step.status === "failed" ? (step.purpose ?? parametersLine(step.parameters)) : note}</span>
+      <span className="step-note">
+        {step.status === "failed" ? (step.purpose ?? parametersLine(step.parameters)) : note}
+      </span>
     </>
   );
 }
@@ -186,12 +254,23 @@ function StepDetails({ step }: { readonly step: Step }) {
       </ol>
     );
   }
-  if (step.kind === "approval") return <p className="step-purpose">{step.decision === null ? step.prompt : `${step.prompt} Decision: ${step.decision}${step.by === "timeout" ? ", by timeout" : ""}.`}</p>;
+  if (step.kind === "approval")
+    return (
+      <p className="step-purpose">
+        {step.decision === null
+          ? step.prompt
+          : `${step.prompt} Decision: ${step.decision}${step.by === "timeout" ? ", by timeout" : ""}.`}
+      </p>
+    );
   return (
     <>
       {step.purpose && <p className="step-purpose">{step.purpose}</p>}
       <Value label="Parameters" value={step.parameters} />
-      {step.status === "failed" ? <Value label="Error" value={step.error} /> : step.status === "done" && <Value label="Result" value={step.results} />}
+      {step.status === "failed" ? (
+        <Value label="Error" value={step.error} />
+      ) : (
+        step.status === "done" && <Value label="Result" value={step.results} />
+      )}
     </>
   );
 }
@@ -201,7 +280,8 @@ export function Value({ label, value }: { readonly label: string; readonly value
   if (isBlob(value)) {
     return (
       <p className="step-purpose">
-        {label}: <a href={`/api/blobs/${encodeURIComponent(value.$blob)}`}>download ({Math.ceil(value.size / 1024)} KiB)</a>
+        {label}:{" "}
+        <a href={`/api/blobs/${encodeURIComponent(value.$blob)}`}>download ({Math.ceil(value.size / 1024)} KiB)</a>
       </p>
     );
   }

@@ -10,7 +10,17 @@ import { isBlob, type ApprovalStep, type Run, type Turn } from "../core/thread.t
 import { ApprovalCard } from "./ApprovalCard.tsx";
 import { useAgentTitle, useApp } from "./app.ts";
 import { Button, CopyButton, Spinner } from "./controls.tsx";
-import { AlertIcon, CheckIcon, ChevronIcon, ClockIcon, CrossIcon, FileIcon, MinusIcon, PanelIcon, RetryIcon } from "./icons.tsx";
+import {
+  AlertIcon,
+  CheckIcon,
+  ChevronIcon,
+  ClockIcon,
+  CrossIcon,
+  FileIcon,
+  MinusIcon,
+  PanelIcon,
+  RetryIcon,
+} from "./icons.tsx";
 import { Markdown } from "./Markdown.tsx";
 import { FeedbackForm, Thumbs } from "./Thumbs.tsx";
 import { useNow } from "./Ticker.ts";
@@ -24,17 +34,41 @@ export interface TurnActions {
   details(runId: string): void;
 }
 
-export const TurnRow = memo(function TurnRow({ turn, position, last, offset, actions }: { readonly turn: Turn; readonly position: number; readonly last: boolean; readonly offset: number; readonly actions: TurnActions }) {
+export const TurnRow = memo(function TurnRow({
+  turn,
+  position,
+  last,
+  offset,
+  actions,
+}: {
+  readonly turn: Turn;
+  readonly position: number;
+  readonly last: boolean;
+  readonly offset: number;
+  readonly actions: TurnActions;
+}) {
   const { question, run } = turn;
   return (
     <div className="turn" data-last={last}>
       {question && <QuestionBubble content={question.content} attachments={question.attachments} />}
-      {run ? <Answer turn={turn} run={run} last={last} offset={offset} actions={actions} /> : question && <Queued since={question.at} offset={offset} position={position} />}
+      {run ? (
+        <Answer turn={turn} run={run} last={last} offset={offset} actions={actions} />
+      ) : (
+        question && <Queued since={question.at} offset={offset} position={position} />
+      )}
     </div>
   );
 });
 
-export function QuestionBubble({ content, attachments, note }: { readonly content: string; readonly attachments: ReadonlyArray<Attachment>; readonly note?: React.ReactNode }) {
+export function QuestionBubble({
+  content,
+  attachments,
+  note,
+}: {
+  readonly content: string;
+  readonly attachments: ReadonlyArray<Attachment>;
+  readonly note?: React.ReactNode;
+}) {
   return (
     <article className="question" aria-label="You">
       {attachments.length > 0 && (
@@ -57,7 +91,15 @@ export function QuestionBubble({ content, attachments, note }: { readonly conten
 }
 
 /** A message on its way. */
-export function PendingRow({ pending, onRetry, onDiscard }: { readonly pending: Pending; readonly onRetry: () => void; readonly onDiscard: () => void }) {
+export function PendingRow({
+  pending,
+  onRetry,
+  onDiscard,
+}: {
+  readonly pending: Pending;
+  readonly onRetry: () => void;
+  readonly onDiscard: () => void;
+}) {
   const note =
     pending.status === "failed" ? (
       <p className="question-note problem" role="alert">
@@ -70,7 +112,13 @@ export function PendingRow({ pending, onRetry, onDiscard }: { readonly pending: 
         </button>
       </p>
     ) : (
-      <p className="question-note">{pending.status === "waiting" ? "Sent when the connection is back" : pending.status === "sending" ? "Sending" : "Sent"}</p>
+      <p className="question-note">
+        {pending.status === "waiting"
+          ? "Sent when the connection is back"
+          : pending.status === "sending"
+            ? "Sending"
+            : "Sent"}
+      </p>
     );
   return (
     <div className="turn" data-pending={pending.status}>
@@ -79,7 +127,15 @@ export function PendingRow({ pending, onRetry, onDiscard }: { readonly pending: 
   );
 }
 
-function Queued({ since, offset, position }: { readonly since: number; readonly offset: number; readonly position: number }) {
+function Queued({
+  since,
+  offset,
+  position,
+}: {
+  readonly since: number;
+  readonly offset: number;
+  readonly position: number;
+}) {
   const waiting = useNow(true) + offset - since;
   return (
     <div className="run">
@@ -87,7 +143,9 @@ function Queued({ since, offset, position }: { readonly since: number; readonly 
         <ClockIcon />
         <span className="run-words">
           <span className="run-agent">Queued</span>
-          <span className="run-now">{position > 1 ? `number ${position} in line` : "starts when a worker is free"}</span>
+          <span className="run-now">
+            {position > 1 ? `number ${position} in line` : "starts when a worker is free"}
+          </span>
         </span>
         <span className="time">{waiting > 500 ? duration(waiting) : ""}</span>
       </div>
@@ -95,7 +153,19 @@ function Queued({ since, offset, position }: { readonly since: number; readonly 
   );
 }
 
-function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; readonly run: Run; readonly last: boolean; readonly offset: number; readonly actions: TurnActions }) {
+function Answer({
+  turn,
+  run,
+  last,
+  offset,
+  actions,
+}: {
+  readonly turn: Turn;
+  readonly run: Run;
+  readonly last: boolean;
+  readonly offset: number;
+  readonly actions: TurnActions;
+}) {
   const running = run.status === "running";
   const title = useAgentTitle(run.agent);
   const whole = useBlob(run.textBlob?.$blob ?? null);
@@ -104,13 +174,17 @@ function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; rea
   const charts = useMemo(() => chartsOf(result), [result]);
   const suggestions = last && !running ? suggestionsOf(result) : [];
   const [commenting, setCommenting] = useState<Thumb | null>(null);
-  const waiting = run.steps.filter((step): step is ApprovalStep => step.kind === "approval" && step.status === "running");
+  const waiting = run.steps.filter(
+    (step): step is ApprovalStep => step.kind === "approval" && step.status === "running",
+  );
   return (
     <article className="answer" aria-label={`Answer of ${title}`} aria-busy={running}>
       <RunCard run={run} offset={offset} />
       {running && waiting.map((step) => <ApprovalCard key={step.id} step={step} offset={offset} />)}
       {text !== "" && <Markdown text={text} charts={charts} growing={running} />}
-      {!running && run.status !== "succeeded" && <Ending run={run} onAgain={turn.question ? () => actions.again(turn) : null} />}
+      {!running && run.status !== "succeeded" && (
+        <Ending run={run} onAgain={turn.question ? () => actions.again(turn) : null} />
+      )}
       {!running && (
         <div className="answer-foot">
           {text !== "" && <CopyButton text={() => text} />}
@@ -128,7 +202,9 @@ function Answer({ turn, run, last, offset, actions }: { readonly turn: Turn; rea
           <span className="answer-cost">{cost(run)}</span>
         </div>
       )}
-      {commenting !== null && <FeedbackForm key={commenting} runId={run.id} rating={commenting} onClose={() => setCommenting(null)} />}
+      {commenting !== null && (
+        <FeedbackForm key={commenting} runId={run.id} rating={commenting} onClose={() => setCommenting(null)} />
+      )}
       {suggestions.length > 0 && (
         <ul className="suggestions" aria-label="Suggested next messages">
           {suggestions.map((each) => (
@@ -148,7 +224,8 @@ function cost(run: Run): string {
   const parts = [run.durationMs === null ? "" : duration(run.durationMs)];
   const tokens = run.usage ? run.usage.input_tokens + run.usage.output_tokens : 0;
   if (tokens > 0) parts.push(`${tokens.toLocaleString("en")} tokens`);
-  if (run.usage && run.usage.cost_usd > 0) parts.push(`$${run.usage.cost_usd.toFixed(run.usage.cost_usd < 0.1 ? 4 : 2)}`);
+  if (run.usage && run.usage.cost_usd > 0)
+    parts.push(`$${run.usage.cost_usd.toFixed(run.usage.cost_usd < 0.1 ? 4 : 2)}`);
   return parts.filter(Boolean).join(" · ");
 }
 
@@ -156,8 +233,22 @@ export function outcome(run: Run): string {
   const tools = run.steps.filter((step) => step.kind === "tool");
   const failed = tools.filter((step) => step.status === "failed").length;
   const time = duration(run.durationMs ?? (run.endedAt ?? run.startedAt) - run.startedAt);
-  const words = { running: "Running", succeeded: "Done in", failed: "Failed after", cancelled: "Stopped after", timed_out: "Timed out after", stalled: "Stalled after", died: "Died after" }[run.status];
-  return [`${words} ${time}`, tools.length > 0 ? plural(tools.length, "tool") : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean).join(", ");
+  const words = {
+    running: "Running",
+    succeeded: "Done in",
+    failed: "Failed after",
+    cancelled: "Stopped after",
+    timed_out: "Timed out after",
+    stalled: "Stalled after",
+    died: "Died after",
+  }[run.status];
+  return [
+    `${words} ${time}`,
+    tools.length > 0 ? plural(tools.length, "tool") : "",
+    failed > 0 ? `${failed} failed` : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }) {
@@ -175,7 +266,13 @@ function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }
   const open = wanted ?? !settled;
   return (
     <section className="run" data-status={run.status} data-open={open} aria-label={`Run of ${title}`}>
-      <button type="button" className="run-head" aria-expanded={open} data-run-toggle="" onClick={() => setWanted(!open)}>
+      <button
+        type="button"
+        className="run-head"
+        aria-expanded={open}
+        data-run-toggle=""
+        onClick={() => setWanted(!open)}
+      >
         <RunMark status={run.status} />
         <span className="run-words">
           <span className="run-agent">{title}</span>
@@ -193,7 +290,15 @@ function RunCard({ run, offset }: { readonly run: Run; readonly offset: number }
 function RunMark({ status }: { readonly status: Run["status"] }) {
   return (
     <span className="run-mark" data-status={status}>
-      {status === "running" ? <Spinner /> : status === "succeeded" ? <CheckIcon size={14} /> : status === "cancelled" ? <MinusIcon size={14} /> : <CrossIcon size={14} />}
+      {status === "running" ? (
+        <Spinner />
+      ) : status === "succeeded" ? (
+        <CheckIcon size={14} />
+      ) : status === "cancelled" ? (
+        <MinusIcon size={14} />
+      ) : (
+        <CrossIcon size={14} />
+      )}
     </span>
   );
 }

@@ -1,21 +1,54 @@
 /** Small parts shared by the screens: buttons, fields, a dialog, a menu, copying. Native elements wherever they do the job. */
-import { useEffect, useId, useLayoutEffect, useRef, useState, type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode } from "react";
+import {
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ButtonHTMLAttributes,
+  type InputHTMLAttributes,
+  type ReactNode,
+} from "react";
 import { CheckIcon, CloseIcon, CopyIcon } from "./icons.tsx";
 
 type ButtonKind = "primary" | "secondary" | "ghost" | "danger";
 
-export function Button({ kind = "secondary", busy = false, className, children, disabled, ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { readonly kind?: ButtonKind; readonly busy?: boolean }) {
+export function Button({
+  kind = "secondary",
+  busy = false,
+  className,
+  children,
+  disabled,
+  ...rest
+}: ButtonHTMLAttributes<HTMLButtonElement> & { readonly kind?: ButtonKind; readonly busy?: boolean }) {
   return (
-    <button type="button" {...rest} className={`button ${kind}${className ? ` ${className}` : ""}`} disabled={disabled || busy} aria-busy={busy || undefined}>
+    <button
+      type="button"
+      {...rest}
+      className={`button ${kind}${className ? ` ${className}` : ""}`}
+      disabled={disabled || busy}
+      aria-busy={busy || undefined}
+    >
       {busy && <Spinner />}
       {children}
     </button>
   );
 }
 
-export function IconButton({ label, className, children, ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { readonly label: string }) {
+export function IconButton({
+  label,
+  className,
+  children,
+  ...rest
+}: ButtonHTMLAttributes<HTMLButtonElement> & { readonly label: string }) {
   return (
-    <button type="button" {...rest} className={`icon-button${className ? ` ${className}` : ""}`} aria-label={label} title={label}>
+    <button
+      type="button"
+      {...rest}
+      className={`icon-button${className ? ` ${className}` : ""}`}
+      aria-label={label}
+      title={label}
+    >
       {children}
     </button>
   );
@@ -23,12 +56,27 @@ export function IconButton({ label, className, children, ...rest }: ButtonHTMLAt
 
 export const Spinner = () => <span className="spinner" aria-hidden="true" />;
 
-export function Field({ label, hint, problem, ...input }: InputHTMLAttributes<HTMLInputElement> & { readonly label: string; readonly hint?: string; readonly problem?: string | null; readonly "data-focus-first"?: boolean }) {
+export function Field({
+  label,
+  hint,
+  problem,
+  ...input
+}: InputHTMLAttributes<HTMLInputElement> & {
+  readonly label: string;
+  readonly hint?: string;
+  readonly problem?: string | null;
+  readonly "data-focus-first"?: boolean;
+}) {
   const id = useId();
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
-      <input {...input} id={id} aria-invalid={problem ? true : undefined} aria-describedby={problem || hint ? `${id}-note` : undefined} />
+      <input
+        {...input}
+        id={id}
+        aria-invalid={problem ? true : undefined}
+        aria-describedby={problem || hint ? `${id}-note` : undefined}
+      />
       {(problem || hint) && (
         <p id={`${id}-note`} className={problem ? "field-problem" : "field-hint"}>
           {problem ?? hint}
@@ -39,7 +87,19 @@ export function Field({ label, hint, problem, ...input }: InputHTMLAttributes<HT
 }
 
 /** A modal dialog. The browser keeps the focus inside; `data-focus-first` says where it begins; the opener gets it back. */
-export function Dialog({ title, onClose, children, className, closable = true }: { readonly title: string; readonly onClose: () => void; readonly children: ReactNode; readonly className?: string; readonly closable?: boolean }) {
+export function Dialog({
+  title,
+  onClose,
+  children,
+  className,
+  closable = true,
+}: {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ReactNode;
+  readonly className?: string;
+  readonly closable?: boolean;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
@@ -88,7 +148,21 @@ export interface MenuItem {
 }
 
 /** A button that opens a list of actions: arrow keys, Home, End, Escape, and closing when the focus leaves. */
-export function Menu({ label, items, children, className, align = "end", side = "below" }: { readonly label: string; readonly items: ReadonlyArray<MenuItem>; readonly children: ReactNode; readonly className?: string; readonly align?: "start" | "end"; readonly side?: "below" | "above" }) {
+export function Menu({
+  label,
+  items,
+  children,
+  className,
+  align = "end",
+  side = "below",
+}: {
+  readonly label: string;
+  readonly items: ReadonlyArray<MenuItem>;
+  readonly children: ReactNode;
+  readonly className?: string;
+  readonly align?: "start" | "end";
+  readonly side?: "below" | "above";
+}) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -120,7 +194,16 @@ export function Menu({ label, items, children, className, align = "end", side = 
         }
       }}
     >
-      <button ref={opener} type="button" className={className ?? "icon-button"} aria-haspopup="menu" aria-expanded={open} aria-label={label} title={label} onClick={() => setOpen(!open)}>
+      <button
+        ref={opener}
+        type="button"
+        className={className ?? "icon-button"}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-label={label}
+        title={label}
+        onClick={() => setOpen(!open)}
+      >
         {children}
       </button>
       {open && (
@@ -148,7 +231,15 @@ export function Menu({ label, items, children, className, align = "end", side = 
 }
 
 /** Copies, and says so for a moment. */
-export function CopyButton({ text, label = "Copy", className }: { readonly text: () => string; readonly label?: string; readonly className?: string }) {
+export function CopyButton({
+  text,
+  label = "Copy",
+  className,
+}: {
+  readonly text: () => string;
+  readonly label?: string;
+  readonly className?: string;
+}) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;

@@ -74,7 +74,12 @@ export class Problem extends Error {
   readonly requestId: string | null;
   readonly retryAfter: number | null;
 
-  constructor(status: number, code: string, message: string, more: { field?: string | null; requestId?: string | null; retryAfter?: number | null } = {}) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    more: { field?: string | null; requestId?: string | null; retryAfter?: number | null } = {},
+  ) {
     super(message);
     this.status = status;
     this.code = code;
@@ -94,8 +99,11 @@ function problemOf(status: number, text: string, retryAfter: string | null): Pro
   } catch {
     // Not a problem document (a proxy's page): the status is all there is.
   }
-  const word = (key: string): string | null => (typeof body[key] === "string" && body[key] !== "" ? (body[key] as string) : null);
-  const message = [word("detail") ?? word("title") ?? `The server answered ${status}.`, word("hint")].filter(Boolean).join(" ");
+  const word = (key: string): string | null =>
+    typeof body[key] === "string" && body[key] !== "" ? (body[key] as string) : null;
+  const message = [word("detail") ?? word("title") ?? `The server answered ${status}.`, word("hint")]
+    .filter(Boolean)
+    .join(" ");
   const seconds = retryAfter === null ? Number.NaN : Number(retryAfter);
   return new Problem(status, word("code") ?? `http_${status}`, message, {
     field: word("field"),
@@ -105,7 +113,12 @@ function problemOf(status: number, text: string, retryAfter: string | null): Pro
 }
 
 /** One request; the answer as JSON. Rejects with a `Problem`. */
-export async function call<T>(method: string, path: string, body?: unknown, options: { keepalive?: boolean } = {}): Promise<T> {
+export async function call<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  options: { keepalive?: boolean } = {},
+): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -128,7 +141,8 @@ const id = encodeURIComponent;
 export const api = {
   me: () => call<Me>("GET", "/api/me"),
   login: (email: string, password: string) => call<{ user: User }>("POST", "/api/auth/login", { email, password }),
-  register: (email: string, password: string, name: string) => call<{ user: User }>("POST", "/api/auth/register", { email, password, ...(name ? { name } : {}) }),
+  register: (email: string, password: string, name: string) =>
+    call<{ user: User }>("POST", "/api/auth/register", { email, password, ...(name ? { name } : {}) }),
   setup: (token: string, email: string, password: string, name: string) =>
     call<{ user: User }>("POST", "/api/auth/setup", { token, email, password, ...(name ? { name } : {}) }),
   logout: () => call<void>("POST", "/api/auth/logout"),
@@ -139,12 +153,17 @@ export const api = {
   deleteToken: (token: string) => call<void>("DELETE", `/api/tokens/${id(token)}`),
   agents: () => call<Agents>("GET", "/api/agents"),
   threads: (q: string, cursor: string | null, limit = 50) =>
-    call<Page<ThreadSummary>>("GET", `/api/threads?${new URLSearchParams({ limit: String(limit), ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) })}`),
+    call<Page<ThreadSummary>>(
+      "GET",
+      `/api/threads?${new URLSearchParams({ limit: String(limit), ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) })}`,
+    ),
   thread: (thread: string) => call<ThreadSummary>("GET", `/api/threads/${id(thread)}`),
-  renameThread: (thread: string, title: string) => call<ThreadSummary>("PATCH", `/api/threads/${id(thread)}`, { title }),
+  renameThread: (thread: string, title: string) =>
+    call<ThreadSummary>("PATCH", `/api/threads/${id(thread)}`, { title }),
   deleteThread: (thread: string) => call<void>("DELETE", `/api/threads/${id(thread)}`, undefined, { keepalive: true }),
   feedback: (thread: string) => call<{ items: ReadonlyArray<Rating> }>("GET", `/api/threads/${id(thread)}/feedback`),
-  giveFeedback: (run: string, rating: 1 | -1, text: string) => call<Rating>("PUT", `/api/runs/${id(run)}/feedback`, { rating, ...(text === "" ? {} : { text }) }),
+  giveFeedback: (run: string, rating: 1 | -1, text: string) =>
+    call<Rating>("PUT", `/api/runs/${id(run)}/feedback`, { rating, ...(text === "" ? {} : { text }) }),
   takeBackFeedback: (run: string) => call<void>("DELETE", `/api/runs/${id(run)}/feedback`),
 };
 
@@ -159,7 +178,9 @@ export async function sampleFile(agent: string): Promise<File> {
   if (!response) throw new Problem(0, "unreachable", UNREACHABLE);
   if (!response.ok) throw problemOf(response.status, await response.text(), null);
   const named = /filename="?([^";]+)"?/.exec(response.headers.get("content-disposition") ?? "")?.[1];
-  return new File([await response.blob()], named ?? "sample-usage.csv", { type: response.headers.get("content-type") ?? "text/csv" });
+  return new File([await response.blob()], named ?? "sample-usage.csv", {
+    type: response.headers.get("content-type") ?? "text/csv",
+  });
 }
 
 /** Upload one file. `onProgress` gets a figure in [0, 1]; aborting the signal rejects with an `AbortError`. */

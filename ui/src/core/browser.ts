@@ -19,7 +19,11 @@ export function browserClient(events: ClientEvents): Client {
   let lastFlush = 0;
   return new Client({
     ...events,
-    open: (protocol) => new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, protocol) as unknown as SocketLike,
+    open: (protocol) =>
+      new WebSocket(
+        `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+        protocol,
+      ) as unknown as SocketLike,
     now: () => Date.now(),
     random: () => Math.random(),
     after(ms, action) {
@@ -41,7 +45,11 @@ export function browserClient(events: ClientEvents): Client {
         flush();
       };
       if (document.hidden) setTimeout(run, HIDDEN_FLUSH_MS);
-      else setTimeout(() => (document.hidden ? run() : requestAnimationFrame(run)), Math.max(0, lastFlush + FLUSH_MS - performance.now()));
+      else
+        setTimeout(
+          () => (document.hidden ? run() : requestAnimationFrame(run)),
+          Math.max(0, lastFlush + FLUSH_MS - performance.now()),
+        );
     },
     loadOutbox() {
       try {

@@ -14,13 +14,19 @@ export interface Chart {
   readonly note: string | null;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 function readChart(value: unknown): Chart | null {
   if (!isRecord(value) || !isRecord(value.x) || !isRecord(value.y) || !Array.isArray(value.series)) return null;
   const { id, kind, x, y } = value;
-  if (typeof id !== "string" || (kind !== "line" && kind !== "bar" && kind !== "stacked_bar") || !Array.isArray(x.values)) return null;
+  if (
+    typeof id !== "string" ||
+    (kind !== "line" && kind !== "bar" && kind !== "stacked_bar") ||
+    !Array.isArray(x.values)
+  )
+    return null;
   const values = x.values.map(String);
   const series = value.series.filter(isRecord).map((each) => ({
     name: text(each.name),
@@ -53,7 +59,9 @@ export function chartsOf(result: unknown): ReadonlyMap<string, Chart> {
 /** What the agent offers to ask next. */
 export function suggestionsOf(result: unknown): ReadonlyArray<string> {
   if (!isRecord(result) || !Array.isArray(result.suggestions)) return [];
-  return result.suggestions.filter((each): each is string => typeof each === "string" && each.trim() !== "").slice(0, 6);
+  return result.suggestions
+    .filter((each): each is string => typeof each === "string" && each.trim() !== "")
+    .slice(0, 6);
 }
 
 /** A figure with its unit, for tooltips and tables. */
@@ -69,7 +77,14 @@ export function figure(value: number | null, unit: Unit): string {
 /** The same in the few characters an axis has. */
 export function shortFigure(value: number, unit: Unit): string {
   const size = Math.abs(value);
-  const [scaled, suffix] = size >= 1e9 ? [value / 1e9, "B"] : size >= 1e6 ? [value / 1e6, "M"] : size >= 1e4 ? [value / 1e3, "k"] : [value, ""];
+  const [scaled, suffix] =
+    size >= 1e9
+      ? [value / 1e9, "B"]
+      : size >= 1e6
+        ? [value / 1e6, "M"]
+        : size >= 1e4
+          ? [value / 1e3, "k"]
+          : [value, ""];
   const digits = Math.abs(scaled) >= 100 || Number.isInteger(scaled) ? 0 : Math.abs(scaled) >= 1 ? 1 : 3;
   const words = scaled.toLocaleString("en", { maximumFractionDigits: digits });
   return unit === "usd" ? `$${words}${suffix}` : `${words}${suffix}`;
@@ -79,5 +94,11 @@ export function shortFigure(value: number, unit: Unit): string {
 export function xLabel(chart: Chart, index: number): string {
   const value = chart.x.values[index] ?? "";
   if (chart.x.type !== "time") return value;
-  return new Date(value).toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  return new Date(value).toLocaleString("en-GB", {
+    timeZone: "UTC",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 }

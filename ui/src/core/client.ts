@@ -143,7 +143,15 @@ export class Client {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
     this.#around.saveOutbox([]);
-    this.#set({ thread: null, loaded: false, missing: false, outbox: [], stopping: null, caughtUp: null, heldUntil: null });
+    this.#set({
+      thread: null,
+      loaded: false,
+      missing: false,
+      outbox: [],
+      stopping: null,
+      caughtUp: null,
+      heldUntil: null,
+    });
   }
 
   /** Show a thread, or none (`null`: the start of a new conversation). */
@@ -159,7 +167,13 @@ export class Client {
     this.#resumedAt = null;
     const kept = threadId === null ? undefined : this.#kept.get(threadId);
     const thread = threadId === null ? null : (kept ?? emptyThread(threadId));
-    this.#set({ thread, loaded: threadId === null || kept !== undefined, missing: false, stopping: null, caughtUp: null });
+    this.#set({
+      thread,
+      loaded: threadId === null || kept !== undefined,
+      missing: false,
+      stopping: null,
+      caughtUp: null,
+    });
     this.#ask();
   }
 
@@ -206,7 +220,12 @@ export class Client {
   }
 
   resolve(approvalId: ApprovalRequested["approval_id"], decision: string, payload?: unknown): boolean {
-    return this.#connection.send({ type: "resolve_approval", approval_id: approvalId, decision, ...(payload === undefined ? {} : { payload }) });
+    return this.#connection.send({
+      type: "resolve_approval",
+      approval_id: approvalId,
+      decision,
+      ...(payload === undefined ? {} : { payload }),
+    });
   }
 
   dismissNotice(): void {
@@ -228,7 +247,9 @@ export class Client {
     this.#flush();
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
-    this.#setOutbox(this.state.outbox.map((each) => (each.status === "sending" ? { ...each, status: "waiting" } : each)));
+    this.#setOutbox(
+      this.state.outbox.map((each) => (each.status === "sending" ? { ...each, status: "waiting" } : each)),
+    );
     this.#set({ stopping: null });
   }
 
@@ -252,7 +273,8 @@ export class Client {
     this.#watchers.add(watcher);
     if (this.#watchers.size === 1) this.#connection.send({ type: "watch_operations", on: true });
     return () => {
-      if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#connection.send({ type: "watch_operations", on: false });
+      if (this.#watchers.delete(watcher) && this.#watchers.size === 0)
+        this.#connection.send({ type: "watch_operations", on: false });
     };
   }
 
@@ -405,7 +427,9 @@ export class Client {
     this.#timers.get(id)?.();
     this.#timers.set(
       id,
-      this.#around.after(ACK_MS, () => this.#patchPending(id, { status: "failed", problem: "No answer from the server." })),
+      this.#around.after(ACK_MS, () =>
+        this.#patchPending(id, { status: "failed", problem: "No answer from the server." }),
+      ),
     );
   }
 
@@ -416,7 +440,8 @@ export class Client {
     if (!pending) return;
     const acked: Pending = { ...pending, status: "sent", threadId: threadId ?? pending.threadId, seq };
     const created = pending.threadId === null && threadId !== null;
-    const shown = !created && seq !== null && this.state.thread?.threadId === threadId && this.state.thread.lastSeq >= seq;
+    const shown =
+      !created && seq !== null && this.state.thread?.threadId === threadId && this.state.thread.lastSeq >= seq;
     // A message of a thread that is not open needs no row: its log has it.
     const elsewhere = created ? this.state.thread !== null : this.state.thread?.threadId !== threadId;
     this.#setOutbox(
@@ -458,8 +483,14 @@ export class Client {
  * Take out of the outbox what the log now shows. An acknowledged message goes by its seq. The event may also come before
  * the acknowledgement; then the oldest message with the same words and files is the one.
  */
-function settle(outbox: ReadonlyArray<Pending>, events: ReadonlyArray<ThreadEvent>, thread: ThreadState): ReadonlyArray<Pending> {
-  let left = outbox.filter((each) => !(each.threadId === thread.threadId && each.seq !== null && each.seq <= thread.lastSeq));
+function settle(
+  outbox: ReadonlyArray<Pending>,
+  events: ReadonlyArray<ThreadEvent>,
+  thread: ThreadState,
+): ReadonlyArray<Pending> {
+  let left = outbox.filter(
+    (each) => !(each.threadId === thread.threadId && each.seq !== null && each.seq <= thread.lastSeq),
+  );
   for (const event of events) {
     if (event.type !== "user_message") continue;
     const at = left.findIndex(

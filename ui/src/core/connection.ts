@@ -163,7 +163,8 @@ export class Connection {
     if (code === 4401) this.#set({ phase: "signed_out", trouble: null, retryAt: null });
     else if (code === 4403) this.#set({ phase: "refused", trouble: "origin", retryAt: null });
     else if (code === 4429) this.#retry("too_many", LONGEST_PAUSE_MS);
-    else if (code === 1012 || code === 1001 || this.#drainMs !== null) this.#retry("restarting", this.#drainMs ?? undefined);
+    else if (code === 1012 || code === 1001 || this.#drainMs !== null)
+      this.#retry("restarting", this.#drainMs ?? undefined);
     else if (!opened) void this.#diagnose();
     else this.#retry("lost");
   }

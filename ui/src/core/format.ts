@@ -56,9 +56,13 @@ export function oneLine(value: unknown, limit = 160): string {
 
 function scalar(value: unknown): string {
   if (typeof value === "string") return value;
-  if (Array.isArray(value)) return value.length > 3 || value.some((each) => typeof each === "object") ? plural(value.length, "item") : value.join(", ");
+  if (Array.isArray(value))
+    return value.length > 3 || value.some((each) => typeof each === "object")
+      ? plural(value.length, "item")
+      : value.join(", ");
   if (value !== null && typeof value === "object") return "{…}";
-  if (typeof value === "number") return Number.isInteger(value) ? value.toLocaleString("en") : String(Math.round(value * 1e4) / 1e4);
+  if (typeof value === "number")
+    return Number.isInteger(value) ? value.toLocaleString("en") : String(Math.round(value * 1e4) / 1e4);
   return String(value);
 }
 

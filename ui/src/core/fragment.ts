@@ -3,7 +3,18 @@ import DOMPurify from "dompurify";
 import { toHtml } from "./markdown.ts";
 
 /** Attributes that hold no address: without this, DOMPurify holds their values to the rule for addresses. */
-const PLAIN = ["class", "start", "title", "role", "tabindex", "type", "aria-label", "aria-pressed", "data-chart", "data-action"];
+const PLAIN = [
+  "class",
+  "start",
+  "title",
+  "role",
+  "tabindex",
+  "type",
+  "aria-label",
+  "aria-pressed",
+  "data-chart",
+  "data-action",
+];
 
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -23,4 +34,5 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   node.setAttribute("target", "_blank");
 });
 
-export const toFragment = (source: string): DocumentFragment => DOMPurify.sanitize(toHtml(source), ALLOWED) as unknown as DocumentFragment;
+export const toFragment = (source: string): DocumentFragment =>
+  DOMPurify.sanitize(toHtml(source), ALLOWED) as unknown as DocumentFragment;

@@ -45,7 +45,9 @@ export class Incremental {
     }
     if (starts.length < 2) return;
     const lines = this.tail.split("\n");
-    const finishedBlocks = starts.slice(0, -1).map((start, index) => `${lines.slice(index === 0 ? 0 : start, starts[index + 1]).join("\n")}\n`);
+    const finishedBlocks = starts
+      .slice(0, -1)
+      .map((start, index) => `${lines.slice(index === 0 ? 0 : start, starts[index + 1]).join("\n")}\n`);
     this.blocks = [...this.blocks, ...finishedBlocks];
     this.tail = lines.slice(starts.at(-1)).join("\n");
   }

@@ -22,7 +22,25 @@ import xml from "highlight.js/lib/languages/xml";
 import yaml from "highlight.js/lib/languages/yaml";
 import MarkdownIt from "markdown-it";
 
-const LANGUAGES = { bash, cpp, css, diff, dockerfile, go, ini, java, javascript, json, markdown, python, rust, sql, typescript, xml, yaml };
+const LANGUAGES = {
+  bash,
+  cpp,
+  css,
+  diff,
+  dockerfile,
+  go,
+  ini,
+  java,
+  javascript,
+  json,
+  markdown,
+  python,
+  rust,
+  sql,
+  typescript,
+  xml,
+  yaml,
+};
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 hljs.registerAliases(["sh", "shell", "console"], { languageName: "bash" });
 
@@ -54,7 +72,8 @@ for (const rule of ["th_open", "td_open"]) {
 }
 
 // A wide table scrolls by itself, not with the page. A group, not a region: a long answer would be full of landmarks.
-parser.renderer.rules.table_open = () => '<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table>\n';
+parser.renderer.rules.table_open = () =>
+  '<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table>\n';
 parser.renderer.rules.table_close = () => "</table></div>\n";
 
 parser.renderer.rules.fence = (tokens, index) => {

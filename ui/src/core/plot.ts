@@ -22,7 +22,12 @@ const FILL = 0.72;
 const WIDEST_BAR = 56;
 
 /** Mount a chart into an empty element. Returns what takes it away. */
-export function plot(host: HTMLElement, chart: Chart, height: number, onPoint: (point: PlotPoint | null) => void): () => void {
+export function plot(
+  host: HTMLElement,
+  chart: Chart,
+  height: number,
+  onPoint: (point: PlotPoint | null) => void,
+): () => void {
   const tokens = getComputedStyle(host);
   const token = (name: string): string => tokens.getPropertyValue(name).trim();
   const colours = chart.series.map((_, index) => token(`--series-${(index % 8) + 1}`));
@@ -31,7 +36,9 @@ export function plot(host: HTMLElement, chart: Chart, height: number, onPoint: (
   // Bars stand on slots of equal width, also when the slots are hours; lines keep real time.
   const slots = bars || chart.x.type === "category";
   const xs = slots ? chart.x.values.map((_, index) => index) : chart.x.values.map((value) => Date.parse(value) / 1000);
-  const labels = chart.x.values.map((value) => (chart.x.type === "time" ? timeLabel(value, chart.x.values) : clip(value)));
+  const labels = chart.x.values.map((value) =>
+    chart.x.type === "time" ? timeLabel(value, chart.x.values) : clip(value),
+  );
   const top = highest(chart, stacked);
   const bottom = Math.min(0, ...chart.series.flatMap((series) => series.values.map((value) => value ?? 0)));
   const grid = { stroke: token("--line"), width: 1 };
@@ -85,7 +92,12 @@ export function plot(host: HTMLElement, chart: Chart, height: number, onPoint: (
         cursor: { y: false, points: { show: !bars, size: 7 }, drag: { x: false, y: false } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         scales: {
-          x: { time: !slots, range: slots ? [-0.5, xs.length - 0.5] : (_u, min, max) => (min === max ? [min - 3600, max + 3600] : [min, max]) },
+          x: {
+            time: !slots,
+            range: slots
+              ? [-0.5, xs.length - 0.5]
+              : (_u, min, max) => (min === max ? [min - 3600, max + 3600] : [min, max]),
+          },
           y: { range: () => [bottom * 1.05, top === 0 ? 1 : top * 1.06] },
         },
         axes: [
@@ -99,9 +111,23 @@ export function plot(host: HTMLElement, chart: Chart, height: number, onPoint: (
             gap: 6,
             size: turned ? Math.min(104, 16 + longest * 4) : 30,
             ...(turned ? { rotate: 40 } : {}),
-            ...(slots ? { splits: () => xs.filter((_, index) => index % every === 0), values: (_u: uPlot, at: number[]) => at.map((index) => labels[index] ?? "") } : {}),
+            ...(slots
+              ? {
+                  splits: () => xs.filter((_, index) => index % every === 0),
+                  values: (_u: uPlot, at: number[]) => at.map((index) => labels[index] ?? ""),
+                }
+              : {}),
           },
-          { ...axis, size: 56, gap: 6, label: axisLabel(chart), labelFont: FONT, labelSize: 18, labelGap: 0, values: (_u, at) => at.map((value) => shortFigure(value, chart.y.unit)) },
+          {
+            ...axis,
+            size: 56,
+            gap: 6,
+            label: axisLabel(chart),
+            labelFont: FONT,
+            labelSize: 18,
+            labelGap: 0,
+            values: (_u, at) => at.map((value) => shortFigure(value, chart.y.unit)),
+          },
         ],
         series: [
           {},
@@ -156,10 +182,13 @@ function highest(chart: Chart, stacked: boolean): number {
 function axisLabel(chart: Chart): string {
   const unit = chart.y.unit === "usd" ? "USD" : chart.y.unit === "count" ? "" : chart.y.unit;
   if (chart.y.label === "") return unit;
-  return unit === "" || chart.y.label.toLowerCase().includes(unit.toLowerCase()) ? chart.y.label : `${chart.y.label} (${unit})`;
+  return unit === "" || chart.y.label.toLowerCase().includes(unit.toLowerCase())
+    ? chart.y.label
+    : `${chart.y.label} (${unit})`;
 }
 
-const clip = (label: string): string => (label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label);
+const clip = (label: string): string =>
+  label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label;
 
 /** Days when the points are days, hours when they lie within one day, both otherwise. In UTC. */
 function timeLabel(value: string, all: ReadonlyArray<string>): string {

@@ -7,15 +7,27 @@ export type Route =
 export function parse(path: string): Route {
   const parts = path.split("/").filter(Boolean);
   if (parts.length === 0) return { screen: "chat", thread: null };
-  if (parts[0] === "chat" && parts.length <= 2) return { screen: "chat", thread: parts[1] === undefined ? null : decodeURIComponent(parts[1]) };
-  if (parts[0] === "ops" && parts.length <= 3) return { screen: "ops", panel: parts[1] ?? "overview", id: parts[2] === undefined ? null : decodeURIComponent(parts[2]) };
-  if (parts.length === 1 && (parts[0] === "login" || parts[0] === "register" || parts[0] === "setup" || parts[0] === "settings")) return { screen: parts[0] };
+  if (parts[0] === "chat" && parts.length <= 2)
+    return { screen: "chat", thread: parts[1] === undefined ? null : decodeURIComponent(parts[1]) };
+  if (parts[0] === "ops" && parts.length <= 3)
+    return {
+      screen: "ops",
+      panel: parts[1] ?? "overview",
+      id: parts[2] === undefined ? null : decodeURIComponent(parts[2]),
+    };
+  if (
+    parts.length === 1 &&
+    (parts[0] === "login" || parts[0] === "register" || parts[0] === "setup" || parts[0] === "settings")
+  )
+    return { screen: parts[0] };
   return { screen: "unknown" };
 }
 
-export const opsPath = (panel: string, id: string | null = null): string => (panel === "overview" ? "/ops" : `/ops/${panel}${id === null ? "" : `/${encodeURIComponent(id)}`}`);
+export const opsPath = (panel: string, id: string | null = null): string =>
+  panel === "overview" ? "/ops" : `/ops/${panel}${id === null ? "" : `/${encodeURIComponent(id)}`}`;
 
-export const chatPath = (thread: string | null): string => (thread === null ? "/chat" : `/chat/${encodeURIComponent(thread)}`);
+export const chatPath = (thread: string | null): string =>
+  thread === null ? "/chat" : `/chat/${encodeURIComponent(thread)}`;
 
 const listeners = new Set<() => void>();
 const changed = (): void => listeners.forEach((listener) => listener());

@@ -3,14 +3,7 @@
  * the same state on every device, in every tab and after every reconnect. It copies only what changes, so that rows that
  * did not change keep their identity and are not drawn again.
  */
-import type {
-  AgentCompleted,
-  Attachment,
-  BlobRef,
-  Failure,
-  ThreadEvent,
-  Usage,
-} from "./protocol.gen.ts";
+import type { AgentCompleted, Attachment, BlobRef, Failure, ThreadEvent, Usage } from "./protocol.gen.ts";
 
 export type StepStatus = "running" | "done" | "failed" | "stopped";
 export type RunStatus = AgentCompleted["status"];
@@ -116,7 +109,11 @@ export const isRunning = (run: Run | null): boolean => run !== null && run.statu
 
 /** The turn whose run is going on, or waits to begin; null when the thread is at rest. */
 export function activeTurn(state: ThreadState): Turn | null {
-  return state.turns.find((turn) => isRunning(turn.run)) ?? state.turns.find((turn) => turn.run === null && turn.question !== null) ?? null;
+  return (
+    state.turns.find((turn) => isRunning(turn.run)) ??
+    state.turns.find((turn) => turn.run === null && turn.question !== null) ??
+    null
+  );
 }
 
 /** Apply one event that `reading` has let through. */
@@ -138,7 +135,15 @@ export function apply(state: ThreadState, event: ThreadEvent): ThreadState {
       const existing = runOf(state, event.run_id);
       if (existing) {
         // A later attempt after a crash: recorded steps stay, the half-written answer goes.
-        return { ...next, turns: patchRun(state.turns, event.run_id, (run) => ({ ...run, attempt: event.attempt, text: "", textMessageId: null })) };
+        return {
+          ...next,
+          turns: patchRun(state.turns, event.run_id, (run) => ({
+            ...run,
+            attempt: event.attempt,
+            text: "",
+            textMessageId: null,
+          })),
+        };
       }
       const run: Run = {
         id: event.run_id ?? event.event_id,
@@ -160,7 +165,12 @@ export function apply(state: ThreadState, event: ThreadEvent): ThreadState {
       return { ...next, turns: attachRun(state.turns, run) };
     }
     case "agent_thinking":
-      return { ...next, turns: patchRun(state.turns, event.run_id, (run) => think(run, event.agent_name ?? run.agent, event.reasoning, event.event_id, at)) };
+      return {
+        ...next,
+        turns: patchRun(state.turns, event.run_id, (run) =>
+          think(run, event.agent_name ?? run.agent, event.reasoning, event.event_id, at),
+        ),
+      };
     case "text_delta":
       return {
         ...next,
@@ -293,13 +303,23 @@ function closeThinking(steps: ReadonlyArray<Step>, at: number, agent?: string): 
 }
 
 function think(run: Run, agent: string, text: string, id: string, at: number): Run {
-  const open = run.steps.findLastIndex((step) => step.kind === "thinking" && step.agent === agent && step.status === "running");
+  const open = run.steps.findLastIndex(
+    (step) => step.kind === "thinking" && step.agent === agent && step.status === "running",
+  );
   const step = run.steps[open];
   if (step?.kind === "thinking") {
     return { ...run, steps: run.steps.with(open, { ...step, thoughts: [...step.thoughts, { text, at }] }) };
   }
   // One agent hands over to another: what the first was thinking has come to its end.
-  const started: ThinkingStep = { kind: "thinking", id, agent, status: "running", startedAt: at, endedAt: null, thoughts: [{ text, at }] };
+  const started: ThinkingStep = {
+    kind: "thinking",
+    id,
+    agent,
+    status: "running",
+    startedAt: at,
+    endedAt: null,
+    thoughts: [{ text, at }],
+  };
   return { ...run, steps: [...closeThinking(run.steps, at), started] };
 }
 
@@ -307,13 +327,20 @@ function completeTool(run: Run, done: ToolStep): ReadonlyArray<Step> {
   const at = run.steps.findLastIndex((step) => step.kind === "tool" && step.id === done.id);
   const step = run.steps[at];
   if (step?.kind !== "tool") return [...run.steps, done];
-  return run.steps.with(at, { ...done, agent: step.agent, startedAt: step.startedAt, purpose: step.purpose, parameters: step.parameters });
+  return run.steps.with(at, {
+    ...done,
+    agent: step.agent,
+    startedAt: step.startedAt,
+    purpose: step.purpose,
+    parameters: step.parameters,
+  });
 }
 
 function complete(turns: ReadonlyArray<Turn>, event: AgentCompleted, at: number): ReadonlyArray<Turn> {
   const closed = (run: Run): Run => {
     const blob = isBlob(event.final_response) ? event.final_response : null;
-    const text = typeof event.final_response === "string" && event.final_response !== "" ? event.final_response : run.text;
+    const text =
+      typeof event.final_response === "string" && event.final_response !== "" ? event.final_response : run.text;
     return {
       ...run,
       status: event.status,
@@ -331,7 +358,8 @@ function complete(turns: ReadonlyArray<Turn>, event: AgentCompleted, at: number)
       ),
     };
   };
-  if (turns.some((turn) => turn.run !== null && turn.run.id === event.run_id)) return patchRun(turns, event.run_id, closed);
+  if (turns.some((turn) => turn.run !== null && turn.run.id === event.run_id))
+    return patchRun(turns, event.run_id, closed);
   // A run that ended before a worker began it (cancelled in the queue): it still has its one end.
   const unstarted: Run = {
     id: event.run_id ?? event.event_id,

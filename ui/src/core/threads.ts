@@ -36,7 +36,10 @@ export function merge(items: ReadonlyArray<ThreadSummary>, change: ThreadChanged
 export type Group = "Today" | "Last 7 days" | "Older";
 
 /** Threads under the headings of the list, in order. */
-export function grouped(items: ReadonlyArray<ThreadSummary>, now: number): ReadonlyArray<readonly [Group, ReadonlyArray<ThreadSummary>]> {
+export function grouped(
+  items: ReadonlyArray<ThreadSummary>,
+  now: number,
+): ReadonlyArray<readonly [Group, ReadonlyArray<ThreadSummary>]> {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   const groups = new Map<Group, ThreadSummary[]>();
   for (const item of items) {
@@ -48,7 +51,15 @@ export function grouped(items: ReadonlyArray<ThreadSummary>, now: number): Reado
 }
 
 export class Threads {
-  state: ThreadsState = { items: [], cursor: null, query: "", phase: "loading", problem: null, hidden: new Set(), read: loadRead() };
+  state: ThreadsState = {
+    items: [],
+    cursor: null,
+    query: "",
+    phase: "loading",
+    problem: null,
+    hidden: new Set(),
+    read: loadRead(),
+  };
   #listeners = new Set<() => void>();
   #request = 0;
 
@@ -61,7 +72,11 @@ export class Threads {
 
   async load(query = this.state.query): Promise<void> {
     const request = ++this.#request;
-    this.#set({ query, phase: this.state.items.length > 0 && query === this.state.query ? "ready" : "loading", problem: null });
+    this.#set({
+      query,
+      phase: this.state.items.length > 0 && query === this.state.query ? "ready" : "loading",
+      problem: null,
+    });
     try {
       const page = await api.threads(query.trim(), null, PAGE);
       if (request !== this.#request) return;
@@ -69,7 +84,8 @@ export class Threads {
       for (const item of page.items) if (!read.has(item.id)) read.set(item.id, item.last_seq);
       this.#set({ items: page.items, cursor: page.next_cursor, phase: "ready", read });
     } catch (error) {
-      if (request === this.#request) this.#set({ phase: "failed", problem: error instanceof Problem ? error.message : String(error) });
+      if (request === this.#request)
+        this.#set({ phase: "failed", problem: error instanceof Problem ? error.message : String(error) });
     }
   }
 
@@ -80,7 +96,10 @@ export class Threads {
     const page = await api.threads(query.trim(), cursor, PAGE);
     if (request !== this.#request) return;
     const known = new Set(this.state.items.map((each) => each.id));
-    this.#set({ items: [...this.state.items, ...page.items.filter((each) => !known.has(each.id))], cursor: page.next_cursor });
+    this.#set({
+      items: [...this.state.items, ...page.items.filter((each) => !known.has(each.id))],
+      cursor: page.next_cursor,
+    });
   }
 
   changed(change: ThreadChanged): void {

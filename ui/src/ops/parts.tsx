@@ -232,7 +232,8 @@ export const ShortId = ({ id }: { readonly id: string }) => (
   </code>
 );
 
-/** A button that asks first. `run` may fail; the dialog says so and stays. A focus that goes with the button stays in its table or item. */
+/** A button that asks first. `run` may fail; the dialog says so and stays. A focus that goes with the button stays in
+ * its table or item. */
 export function Asking({
   label,
   about,
