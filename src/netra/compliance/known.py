@@ -42,6 +42,7 @@ class SeenTree(Struct):
         paths: of the tree's Python files, in its order, as the system knows them.
         signatures: None where a file could not be looked at, or changed meanwhile.
         keys: the hash of the content of each; empty where it cannot be read.
+        known: what was known of each file before.
         began: when, in nanoseconds.
         opened: whether any file was.
     """
