@@ -48,11 +48,7 @@ class Scene:
                 return next((event for event in self.events(thread) if event["type"] == kind), None)
             return None
 
-        try:
-            return block_until(there, kind, seconds=within)
-        except AssertionError as late:
-            late.add_note(self.server.output[-4000:])
-            raise
+        return block_until(there, kind, seconds=within, seen=lambda: self.server.output[-4000:])
 
     def end(self, thread: str, within: float) -> dict[str, Any]:
         return self.until(thread, "agent_completed", within)
@@ -88,11 +84,7 @@ class WatchProcess:
         return "".join(self._lines)
 
     def wait_for(self, text: str, within: float = 30) -> None:
-        try:
-            block_until(lambda: text in self.output, f"the watch to say {text!r}", seconds=within)
-        except AssertionError as late:
-            late.add_note(self.output)
-            raise
+        block_until(lambda: text in self.output, repr(text), seconds=within, seen=lambda: self.output)
 
     def wait(self) -> int:
         code = self._process.wait(60)

@@ -35,17 +35,23 @@ async def until(condition: Callable[[], T | Awaitable[T]], about: str, *, second
     except TimeoutError:
         if not limit.expired():
             raise
-        raise AssertionError(_late(about, seconds, found)) from None
+        raise AssertionError(_late(about, seconds, repr(found))) from None
 
 
-def block_until(condition: Callable[[], T], about: str, *, seconds: float = 20) -> T:
-    """`until` for tests without an event loop."""
+def block_until(
+    condition: Callable[[], T], about: str, *, seconds: float = 20, seen: Callable[[], str] | None = None
+) -> T:
+    """`until` for tests without an event loop.
+
+    Args:
+        seen: what tells more than the last answer does, such as a process's output.
+    """
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, _late(about, seconds, found)
+        assert time.monotonic() < deadline, _late(about, seconds, seen() if seen else repr(found))
         time.sleep(EVERY_SECONDS)
     return found
 
 
-def _late(about: str, seconds: float, found: object) -> str:
-    return f"waited {seconds:g} s for {about}; last: {found!r}"
+def _late(about: str, seconds: float, last: str) -> str:
+    return f"waited {seconds:g} s for {about}; last: {last}"
