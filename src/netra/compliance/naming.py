@@ -10,7 +10,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+")
 _VERSION = re.compile(
-    r"(?:^|_)(?:v\d+(?:(?:alpha|beta|rc|p|_)\d*)*|\d{4}_\d{1,2}_\d{1,2}|legacy|deprecated|obsolete|old|initial|frozen|snapshot|historical)(?:$|(?=_))"
+    r"(?:^|_)(?:v\d+(?:(?:alpha|beta|rc|p|_)\d*)*|\d{4}_\d{1,2}_\d{1,2}|legacy|deprecated|obsolete|old|beta|preview|initial|frozen|snapshot|historical)(?:$|(?=_))"
 )
 _NOT_OURS = frozenset(
     {

@@ -26,6 +26,8 @@ _APART = frozenset(
     {"temp", "tmp", "temporary", "scratch", "local", "isolated", "fresh", "new", "other", "empty", "copy"}
 )
 """Words of names for an object that is meant to be one of its own."""
+MOST_MODULES = 4
+"""With a factory of one name that makes anew; more are a convention, by which each makes what its module is about."""
 Key = tuple[str, int]
 """Of a class: its file and its row there."""
 
@@ -249,7 +251,8 @@ def _twin(group: list[Factory]) -> Iterator[Finding]:
         makes = not name.lstrip("_").startswith("get_")  # with parameters, `get_` looks up or converts
         same = [each for each in every if each.plain or (each.row.parameters and makes)]
         alike = len({tuple(parameter for parameter, _, _ in each.row.parameters) for each in same}) == 1
-        if alike and len({each.file.path for each in same}) > 1:
+        places = len({each.file.path for each in same})
+        if alike and places > 1 and (places <= MOST_MODULES or any(each.keeps for each in same)):
             where = ", ".join(f"`{each.file.module}`" for each in same)
             class_ = same[0].class_.class_.name
             yield _pair(same, f"`{name}` makes `{class_}` in {len(same)} modules: {where}.")

@@ -119,7 +119,8 @@ def _adds_nothing(row: Class) -> bool:
 
 def _edition(file: File) -> tuple[str, ...]:
     """Which version of an interface a module belongs to: one that is called old is of none."""
-    return tuple(each for each in version(file.path) if any(character.isdigit() for character in each))
+    ahead = {"beta", "preview"}
+    return tuple(each for each in version(file.path) if each in ahead or any(map(str.isdigit, each)))
 
 
 def _is_for_the_past(name: str, file: File) -> bool:

@@ -52,6 +52,11 @@ def test_one_that_keeps_and_one_that_makes_anew_under_one_name_are_found(tmp_pat
 MAKES = "from app.pool import Pool\n\n\ndef {name}({parameters}):\n    return Pool({arguments})\n"
 NO_TWINS = {
     "one factory": {**TREE, "app/b.py": ""},
+    "a convention of many modules": {
+        "app/__init__.py": "",
+        "app/pool.py": TREE["app/pool.py"],
+        **{f"app/{at}.py": MAKES.format(name="make_pool", parameters="x", arguments="x") for at in "abcde"},
+    },
     "another name that makes a new one": {
         **TREE, "app/b.py": MAKES.format(name="make_pool", parameters="", arguments=""),
     },
