@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from .facts import FileFacts
 
@@ -90,6 +90,10 @@ class Memory:
         """See `Project.expect`."""
         self._expected = dict.fromkeys(looks)
 
+    def done(self, rows: Maker) -> None:
+        """See `Project.done`."""
+        self._made.pop(rows, None)
+
     def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""
         known = self._made.get(rows)
@@ -101,21 +105,50 @@ class Memory:
 
 class _Rows:
     def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[Hashable, Any]]]) -> None:
-        # Most names have one row, which takes a third of the memory without a list around it.
-        self._rows: dict[Hashable, tuple[File, Any] | list[tuple[File, Any]]] = {}
+        # A file and a row of it where a name has one, else a flat list of both: pairs take four times as much.
+        self._rows: dict[Hashable, tuple[File, Any] | list[Any]] = {}
         named = self._rows
         for file in files:
             for name, row in rows(file):
                 known = named.setdefault(name, entry := (file, row))
                 if known is not entry:
                     if isinstance(known, list):
-                        known.append(entry)
+                        known += entry
                     else:
-                        named[name] = [known, entry]
+                        named[name] = [*known, file, row]
 
     def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
-        found = self._rows.get(name, ())
-        return (found,) if isinstance(found, tuple) and found else found
+        found = self._rows.get(name)
+        if found is None:
+            return ()
+        return _Pairs(found) if isinstance(found, list) else (found,)
 
     def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
-        return (rows for rows in self._rows.values() if isinstance(rows, list))
+        return (_Pairs(rows) for rows in self._rows.values() if isinstance(rows, list))
+
+
+class _Pairs(Sequence[tuple["File", Any]]):
+    """A flat list, taken two by two."""
+
+    __slots__ = ("_flat",)
+
+    def __init__(self, flat: list[Any]) -> None:
+        self._flat = flat
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[File, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[tuple[File, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> tuple[File, Any] | Sequence[tuple[File, Any]]:
+        return [*self][at]
+
+    def __len__(self) -> int:
+        return len(self._flat) // 2
+
+    def __iter__(self) -> Iterator[tuple[File, Any]]:
+        yield from zip(self._flat[::2], self._flat[1::2], strict=True)
+
+    def __reversed__(self) -> Iterator[tuple[File, Any]]:
+        return reversed([*self])

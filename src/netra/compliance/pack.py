@@ -16,12 +16,12 @@ from zlib import crc32
 import msgspec
 from msgspec import structs
 
-from .facts import Class, FileFacts, Import
+from .facts import Assignment, Class, FileFacts, Import
 
 TABLES: Final = ("imports", "classes", "functions", "assignments", "calls", "reads")
 """Each is decoded by itself; everything else of a file is its head."""
 PASSING: Final = frozenset({"calls", "reads", "functions"})
-MOST_PASSING: Final = 10 * 1024 * 1024
+MOST_PASSING: Final = 3 * 1024 * 1024
 """Bytes, packed, of passing tables that are kept decoded (about ten times as much in memory)."""
 
 _FIELDS = {each.name: each.type for each in structs.fields(FileFacts)}
@@ -113,17 +113,36 @@ def _share_imports(rows: list[Import]) -> None:
         _set(row, "bound", bound)
         _set(row, "module", intern(row.module))
         _set(row, "name", bound if row.name == bound else intern(row.name))
+        if row.end == row.line:
+            _set(row, "end", row.line)
 
 
 def _share_members(rows: list[Class]) -> None:
     for row in rows:
+        if row.qualname == row.name:
+            _set(row, "qualname", row.name)
+        for name in ("keywords", "decorators", "writes"):
+            if not getattr(row, name):
+                _set(row, name, _NOTHING)
         for member in row.members:
             for name in ("name", "kind", "signature", "type"):
                 _set(member, name, intern(getattr(member, name)))
 
 
+def _share_assignments(rows: list[Assignment]) -> None:
+    for row in rows:
+        for name in ("name", "kind", "value"):
+            _set(row, name, intern(getattr(row, name)))
+
+
+_NOTHING: Final[list[Any]] = []
+"""Stands for all empty lists of rows, which nobody changes."""
 _set: Final = structs.force_setattr  # rows are frozen for everybody who has seen them
-_SHARED: Final[dict[str, Callable[[Any], None]]] = {"imports": _share_imports, "classes": _share_members}
+_SHARED: Final[dict[str, Callable[[Any], None]]] = {
+    "imports": _share_imports,
+    "classes": _share_members,
+    "assignments": _share_assignments,
+}
 
 
 class _Passing:

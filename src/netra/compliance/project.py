@@ -265,6 +265,10 @@ class Project:
         """Rows of all files by name, as far as a file alone says them."""
         return self._memory.table(self, rows)
 
+    def done(self, rows: Callable[[File], Any]) -> None:
+        """Say that a table of which nothing is kept is not asked for again, for a while at least."""
+        self._memory.done(rows)
+
     def companion(self, kind: Callable[[Project], _Value]) -> _Value:
         """The one object of a kind that answers further questions about the project."""
         known: _Value | None = self._companions.get(kind)

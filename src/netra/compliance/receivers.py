@@ -15,9 +15,9 @@ from .importers import imports_by_name
 from .project import ENUMS, TRANSPARENT_BASES, Ancestry, File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
-MOST_NAMES = 2_000
-"""Of classes, below which others are kept at hand."""
-MOST_CLASSES = 5_000
+MOST_BELOW = 50_000
+"""Classes that are kept at hand by the names of those above them."""
+MOST_CLASSES = 1_000
 """Whose methods are kept at hand; all of a large tree would not fit in memory."""
 _MANAGERS = {
     "with": ("contextmanager", "__enter__", frozenset({"ContextManager", "AbstractContextManager"})),
@@ -64,6 +64,7 @@ class Receivers:
         self._children = project.table(_children)
         self._descendants: dict[tuple[str, int], list[Symbol]] = {}
         self._named_below: dict[str, list[tuple[Symbol, Ancestry]]] = {}
+        self._below_kept = 0
         self._made: dict[tuple[str, int], bool] = {}
         for each in (self._resolved, self._owners, self._held, self._has, self._methods, self._descendants):
             project.forgets(each)
@@ -174,9 +175,12 @@ class Receivers:
                     if (below := each.shape.name) not in seen:
                         seen.add(below)
                         waiting.append(below)
-            if len(self._named_below) > MOST_NAMES:
+            known = [*found.values()]
+            self._below_kept += len(known)
+            if self._below_kept > MOST_BELOW:
                 self._named_below.clear()
-            known = self._named_below[name] = [*found.values()]
+                self._below_kept = len(known)
+            self._named_below[name] = known
         return known
 
     def methods(self, symbol: Symbol) -> dict[str, Function]:

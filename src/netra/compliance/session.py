@@ -323,6 +323,9 @@ class WatchSession(Memory):
     def expect(self, looks: Iterable[Maker]) -> None:
         """Nothing: what a watcher makes of a file depends on what was read for that alone."""
 
+    def done(self, rows: Maker) -> None:
+        """Nothing: the next change asks for it again."""
+
     def table(self, project: Project, rows: Callable[[File], Iterable[tuple[Hashable, T]]]) -> Table[T]:
         """See `Project.table`."""
         known = self._tables.get(rows)

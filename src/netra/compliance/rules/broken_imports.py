@@ -319,7 +319,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _found(project: Project, config: Config) -> list[Finding]:
-    return list(_look(project, config))
+    found = list(_look(project, config))
+    project.done(_defined)
+    return found
 
 
 def _only(rule: str) -> Callable[[Project, Config], Iterable[Finding]]:

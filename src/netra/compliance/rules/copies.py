@@ -16,7 +16,7 @@ from netra.compliance.config import Config
 from netra.compliance.deployables import deployable
 from netra.compliance.facts import MODULE, SKETCH, Function
 from netra.compliance.naming import is_foreign, version, without_variant
-from netra.compliance.project import File, Project, Symbol
+from netra.compliance.project import File, Project, Symbol, function_count
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.text import hashes
 
@@ -62,6 +62,7 @@ def copied_functions(project: Project, config: Config) -> Iterable[Finding]:
             f"{len(rows)} modules have the same copy of {name}().",
             "Keep one and import it elsewhere.",
         )
+    project.done(_texts)
 
 
 def near_copies(project: Project, config: Config) -> Iterable[Finding]:
@@ -77,6 +78,7 @@ def near_copies(project: Project, config: Config) -> Iterable[Finding]:
         for at, other in found:
             if root((file, at)) != root(other):
                 parent[root(other)] = root((file, at))
+    project.done(_sketches)
     groups: dict[_Row, list[_Row]] = defaultdict(list)
     for row in {*parent, *parent.values()}:
         groups[root(row)].append(row)
@@ -125,7 +127,7 @@ def _near(project: Project, file: File) -> list[tuple[int, _Row]]:
     seen: set[tuple[int, _Row]] = set()
     for key, one in _sketches(file):
         candidates = table.get(key)
-        if len(candidates) > MOST_ALIKE:
+        if not 1 < len(candidates) <= MOST_ALIKE:
             continue
         for other_file, other in candidates:
             pair = (one.at, (other_file, other.at))
@@ -155,6 +157,7 @@ def copied_files(project: Project, config: Config) -> Iterable[Finding]:
 
 def _copied_files(project: Project) -> list[list[File]]:
     groups = [[file for file, _ in rows] for rows in project.table(_whole_texts).shared()]
+    project.done(_whole_texts)
     return [group for group in groups if len(_apart(group)) > 1 and not _is_private_to_each(group)]
 
 
@@ -163,7 +166,7 @@ def _whole_texts(file: File) -> Iterator[tuple[tuple[Hashable, str], None]]:
     if not _is_ours(file):
         return
     facts = file.facts
-    definitions = len(facts.classes) + len(facts.functions)
+    definitions = len(facts.classes) + function_count(file)
     least = LONE_LINES if definitions < 2 or file.is_package else FILE_LINES
     if facts.digest and facts.lines >= least and definitions:
         yield (_home(file), facts.digest), None
