@@ -43,6 +43,8 @@ _RECORDS = frozenset(
 
 _NUMBER = re.compile(r"\d+")
 """As the only difference of two paths it is a version, too: `api21.py` and `api22.py`."""
+_FRONTS = frozenset({"proxy", "proxies"})
+"""Modules whose classes stand for others of their names."""
 LIKENESS = 0.3
 """Common member names of all, from which on two classes look like the same thing."""
 WORD_LIKENESS = 0.5
@@ -210,7 +212,13 @@ def _public(file: File) -> Iterable[tuple[str, int]]:
 
 def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Symbol]:
     """Those of one name that have no reason to share it."""
-    symbols = [each for each in symbols if not _is_protocol(each) and not _is_override(project, name, each)]
+    symbols = [
+        each
+        for each in symbols
+        if not (
+            _is_protocol(each) or each.home.module.rpartition(".")[2] in _FRONTS or _is_override(project, name, each)
+        )
+    ]
     if len(symbols) > 1:
         symbols = _without_versions(symbols)
     if len(symbols) < 2:

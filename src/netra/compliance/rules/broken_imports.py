@@ -16,7 +16,7 @@ from functools import lru_cache
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
 from netra.compliance.graph import exactly
-from netra.compliance.naming import is_vendored
+from netra.compliance.naming import is_shown, is_test_data, is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 
@@ -35,6 +35,10 @@ _GENERATED = (
     "_syspaths",
     "_rust",
     "_native",
+    "rustext",
+    "_cext",
+    "_cffi",
+    "_c",
 )
 """Ends of names of modules that a build writes."""
 _PLACED = ("local", "local_settings", "settings_local", "localsettings", "secrets", "private", "config_local", "site")
@@ -124,7 +128,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
     served = [exactly(pattern) for row in config.served_modules for pattern in row.modules]
     found: list[_Broken] = []
     heads: set[str] = set()
-    if is_vendored(file.path):
+    if is_vendored(file.path) or is_test_data(file.path):
         return found, heads  # who copies a distribution takes what is needed of it
     for row, module in project.sources(file):
         if module.kind == "missing":
@@ -246,7 +250,7 @@ def _crash(index: _Index, every: list[_Broken]) -> Finding:
     others = sorted({each.row.line for each in every} - {row.line})
     return Finding(
         "SSOT201" if broken.module is None else "SSOT202",
-        Severity.WARNING if only_typed else Severity.ERROR,
+        Severity.WARNING if only_typed or is_shown(file.path) else Severity.ERROR,
         Place(file.path, row.line, _written(row)),
         message,
         (file.module, broken.missing),

@@ -163,6 +163,7 @@ NOT_TWINS = {
     "versions of an interface": two(FIRST, SECOND, "app/v1/a.py", "app/v2/a.py"),
     "versions of a module": two(FIRST, SECOND, "app/a_v1.py", "app/a_v2.py"),
     "what is still to come": two(FIRST, SECOND, "app/pool.py", "app/beta/pool.py"),
+    "what stands for another": two(FIRST, SECOND, "app/pool.py", "app/proxy.py"),
     "versions by number": two(FIRST, SECOND, "app/api21.py", "app/api22.py"),
     "versions by date": two(FIRST, SECOND, "app/api_2024_01_01/a.py", "app/api_2025_01_01/a.py"),
     "nested classes": two(

@@ -49,6 +49,11 @@ def test_a_module_that_a_file_asks_for_twice_is_one_finding(tmp_path: Path) -> N
     assert ("app/main.py", 4) in [(each.path, each.line) for each in found.related]
 
 
+def test_in_an_example_it_is_a_warning(tmp_path: Path) -> None:
+    files = {**APP, "docs/tutorials/first.py": "from app.time import Clock\n"}
+    assert one(check(tmp_path, files, IMPORTS), "SSOT201").severity == "warning"
+
+
 def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from app.time import Clock\n"
     found = one(check(tmp_path, {**APP, "app/main.py": text}, IMPORTS), "SSOT201")
@@ -76,6 +81,8 @@ def test_for_type_checkers_only_it_is_a_warning(tmp_path: Path) -> None:
             {"cloud/dns/__init__.py": "", "cloud/net.py": "import dns.resolver\nimport cloud.dns\n"},
             id="another distribution's, of the short name of a package in a namespace",
         ),
+        pytest.param({"tests/regrtest_data/a.py": "from app.nothing import x\n"}, id="in what a test looks at"),
+        pytest.param({"app/main.py": "from app.fast_cext import run\n"}, id="compiled, by its name"),
         pytest.param({"app/fast.pyx": "", "app/main.py": "from app.fast import run\n"}, id="a compiled module"),
         pytest.param(
             {"app/kinds/__init__.pyi": "", "app/main.py": "from app.kinds import Kind\n"}, id="a package of stubs"

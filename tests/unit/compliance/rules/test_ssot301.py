@@ -287,6 +287,12 @@ def test_what_nothing_makes_may_be_mixed_into_what_has_more(tmp_path: Path) -> N
     assert ids(check(tmp_path, app(text, PART), RULES)) == []
 
 
+def test_what_a_test_looks_at_is_as_broken_as_it_needs(tmp_path: Path) -> None:
+    text = "class Foo:\n    def __init__(self):\n        self.x = self.bla\n"
+    assert ids(check(tmp_path, {"tests/test_data/foo.py": text}, RULES)) == []
+    assert ids(check(tmp_path, {"tests/foo.py": text}, RULES)) == ["SSOT301"]
+
+
 def test_inheriting_from_object_makes_nothing(tmp_path: Path) -> None:
     assert ids(check(tmp_path, app("", PART.replace("Part:", "Part(object):")), RULES)) == []
 
