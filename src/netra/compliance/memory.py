@@ -151,4 +151,4 @@ class _Pairs(Sequence[tuple["File", Any]]):
         yield from zip(self._flat[::2], self._flat[1::2], strict=True)
 
     def __reversed__(self) -> Iterator[tuple[File, Any]]:
-        return reversed([*self])
+        return iter([*self][::-1])

@@ -21,7 +21,7 @@ from .facts import Assignment, Class, FileFacts, Import
 TABLES: Final = ("imports", "classes", "functions", "assignments", "calls", "reads")
 """Each is decoded by itself; everything else of a file is its head."""
 PASSING: Final = frozenset({"calls", "reads", "functions"})
-MOST_PASSING: Final = 3 * 1024 * 1024
+MOST_PASSING: Final = 1024 * 1024
 """Bytes, packed, of passing tables that are kept decoded (about ten times as much in memory)."""
 
 _FIELDS = {each.name: each.type for each in structs.fields(FileFacts)}

@@ -684,11 +684,10 @@ nobody asks for most."""
 class Names(Mapping[str, list[Symbol]]):
     """What is bound at the top of a file, by name: symbols, in the order of the tables."""
 
-    __slots__ = ("_bound", "_file", "_local", "_symbols")
+    __slots__ = ("_bound", "_file", "_local")
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._symbols: dict[str, list[Symbol]] = {}
         self._local: dict[tuple[int, str], Symbol] | None = None
 
     def __getattr__(self, name: str) -> Codes:
@@ -699,10 +698,7 @@ class Names(Mapping[str, list[Symbol]]):
         return self._bound
 
     def __getitem__(self, name: str) -> list[Symbol]:
-        found = self._symbols.get(name)
-        if found is None:
-            found = self._symbols[name] = self._made(self._bound[name])
-        return found
+        return self._made(self._bound[name])
 
     @overload
     def get(self, name: str, default: None = None, /) -> list[Symbol] | None: ...
@@ -711,7 +707,8 @@ class Names(Mapping[str, list[Symbol]]):
     def get(self, name: str, default: _Default, /) -> list[Symbol] | _Default: ...
 
     def get(self, name: str, default: object = None, /) -> object:
-        return self[name] if name in self._bound else default
+        found = self._bound.get(name)
+        return default if found is None else self._made(found)
 
     def __contains__(self, name: object) -> bool:
         return name in self._bound

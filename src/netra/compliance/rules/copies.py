@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from netra.compliance.config import Config
 from netra.compliance.deployables import deployable
-from netra.compliance.facts import MODULE, SKETCH, Function
+from netra.compliance.facts import MODULE, SKETCH, FileFacts, Function
+from netra.compliance.glance import glance
 from netra.compliance.naming import is_foreign, version, without_variant
 from netra.compliance.project import File, Project, Symbol, function_count
 from netra.compliance.rule import Finding, Place, Rule, Severity
@@ -44,7 +45,6 @@ class _Sketch(NamedTuple):
     name: str
     is_async: bool
     digest: str
-    deployable: Hashable
     sketch: bytes
 
 
@@ -98,9 +98,18 @@ def _texts(file: File) -> Iterator[tuple[tuple[Hashable, str], int]]:
     if not _is_ours(file):
         return
     home = _home(file)
-    for at, row in enumerate(file.facts.functions):
-        if row.digest and row.sketch and not row.stub and row.outer == MODULE and not _is_accessor(row):
-            yield (home, row.digest), at
+    for digest, at in _digests(file):
+        yield (home, digest), at
+
+
+@glance("functions")
+def _digests(facts: FileFacts) -> tuple[tuple[str, int], ...]:
+    """The functions of a file of which copies are looked for."""
+    return tuple(
+        (row.digest, at)
+        for at, row in enumerate(facts.functions)
+        if row.digest and row.sketch and not row.stub and row.outer == MODULE and not _is_accessor(row)
+    )
 
 
 def _is_accessor(row: Function) -> bool:
@@ -110,14 +119,19 @@ def _is_accessor(row: Function) -> bool:
 
 def _sketches(file: File) -> Iterator[tuple[int, _Sketch]]:
     """The functions of a file that are long enough, by each of their smallest hashes."""
-    if not _is_ours(file):
-        return
-    home = _home(file)
-    for at, row in enumerate(file.facts.functions):
-        if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE:
-            sketch = _Sketch(at, row.name, row.is_async, row.digest, home, row.sketch)
-            for each in hashes(row.sketch[: 4 * _PREFIX]):
+    if _is_ours(file):
+        for sketch in _long(file):
+            for each in hashes(sketch.sketch[: 4 * _PREFIX]):
                 yield each, sketch
+
+
+@glance("functions")
+def _long(facts: FileFacts) -> tuple[_Sketch, ...]:
+    return tuple(
+        _Sketch(at, row.name, row.is_async, row.digest, row.sketch)
+        for at, row in enumerate(facts.functions)
+        if len(row.sketch) >= 4 * FEWEST_HASHES and row.outer == MODULE
+    )
 
 
 def _near(project: Project, file: File) -> list[tuple[int, _Row]]:
@@ -133,7 +147,7 @@ def _near(project: Project, file: File) -> list[tuple[int, _Row]]:
             pair = (one.at, (other_file, other.at))
             if (other_file.path, other.at) > (file.path, one.at) and pair not in seen:
                 seen.add(pair)
-                if _are_near(one, other):
+                if _are_near(one, other) and _home(file) == _home(other_file):
                     found[pair] = None
     return [*found]
 
@@ -220,12 +234,11 @@ def _whole_classes_are_copies(rows: list[_Row]) -> bool:
 
 
 def _are_near(left: _Sketch, right: _Sketch) -> bool:
+    """Whether two functions that are deployed together are near copies."""
     if left.digest == right.digest or left.name == right.name:
         return False  # a copy, or the same method of two classes
     if left.is_async != right.is_async:
         return False  # a function in both styles of calling
-    if left.deployable != right.deployable:
-        return False
     return _are_alike(left.sketch, right.sketch)
 
 
