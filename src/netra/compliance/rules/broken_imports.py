@@ -146,6 +146,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
                 _is_open(module.file)
                 or _is_generated(row.name)
                 or _may_be_made(module.file, row.name)
+                or _may_be_compiled(module.file, row.name)
                 or _is_to_fail(file, row)
             ):
                 found.append(_Broken(file, row, f"{module.file.module}.{row.name}", module.file))
@@ -197,6 +198,11 @@ def _may_be_made(file: File, name: str) -> bool:
     return any(
         each.decorators and len(each.name) >= _LEAST_NAME and each.name in name for each in file.facts.classes
     ) or any(each.decorators and len(each.name) >= _LEAST_NAME and each.name in name for each in file.facts.functions)
+
+
+def _may_be_compiled(file: File, name: str) -> bool:
+    """Whether what a package is asked for may be an extension module that a build puts there: `_speedups`."""
+    return file.is_package and name.startswith("_") and name.islower()
 
 
 def _is_generated(name: str) -> bool:

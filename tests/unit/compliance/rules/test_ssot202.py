@@ -127,6 +127,11 @@ def test_in_any_other_test_it_is_missing(tmp_path: Path) -> None:
     assert one(check(tmp_path, {**APP, "tests/test_clock.py": text}, IMPORTS), "SSOT202").place.line == 6
 
 
+def test_a_private_module_of_a_package_may_be_compiled(tmp_path: Path) -> None:
+    assert ids(check(tmp_path, {**APP, "app/main.py": "from app.core import _speedups\n"}, IMPORTS)) == []
+    assert ids(check(tmp_path, {"app/main.py": "from app.core.clock import _speedups\n"}, IMPORTS)) == ["SSOT202"]
+
+
 def test_a_module_is_a_name_of_its_package(tmp_path: Path) -> None:
     files = {**APP, "app/data/rows.py": "", "app/main.py": "from app import core, data\nfrom app.core import clock\n"}
     assert ids(check(tmp_path, files, IMPORTS)) == []
