@@ -98,7 +98,7 @@ def exposures(report: Report) -> dict[str, int]:
     """How many there are of what rules look at."""
     if report.figures is not None:
         return report.figures.exposures
-    from .project import call_count, function_count
+    from .glance import call_count, function_count
 
     files = report.project.files
     facts = [file.facts for file in files]

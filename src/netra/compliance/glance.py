@@ -48,3 +48,15 @@ def glance(
         return seen
 
     return decorate
+
+
+@glance("functions")
+def function_count(facts: FileFacts) -> int:
+    """How many functions a file has."""
+    return len(facts.functions)
+
+
+@glance("calls")
+def call_count(facts: FileFacts) -> int:
+    """How many calls of a file are kept."""
+    return len(facts.calls)

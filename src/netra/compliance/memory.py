@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from .facts import FileFacts
 
 if TYPE_CHECKING:
-    from .project import File, Names, Project
+    from .bindings import Names
+    from .project import File, Project
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -51,7 +52,7 @@ class Memory:
 
     def names(self, file: File) -> Names:
         """What is bound at the top of a file."""
-        from .project import Names
+        from .bindings import Names
 
         return Names(file)
 

@@ -9,19 +9,21 @@ import builtins
 import copy
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar
 
 from msgspec import Struct
 
 from .config import ScopeName
 from .facts import MODULE, Assignment, Class, FileFacts, Function, How, Import, Member
-from .glance import glance
 from .memory import Memory, Table
+from .outside import OF_DATACLASSES, OF_EVERY_OBJECT, is_known, is_known_decorator, is_known_keyword, members_of
 
-_Default = TypeVar("_Default")
+if TYPE_CHECKING:
+    from .bindings import Names
+
 _Value = TypeVar("_Value")
 _Arguments = ParamSpec("_Arguments")
 
@@ -613,8 +615,8 @@ class Project:
         row, file = symbol.shape, symbol.file
         assert file is not None
         classes: dict[tuple[str, int], Symbol] = {(file.path, symbol.index): symbol}
-        complete = not row.dynamic and all(_is_known_keyword(each) for each in row.keywords)
-        complete = complete and all(_is_known_decorator(each) for each in row.decorators)
+        complete = not row.dynamic and all(is_known_keyword(each) for each in row.keywords)
+        complete = complete and all(is_known_decorator(each) for each in row.decorators)
         outside: dict[str, None] = {}
         for base in row.bases:
             found = self.lookup(file, base, row.function).symbol if base != "?" else UNKNOWN
@@ -625,7 +627,7 @@ class Project:
                 for each in above.classes:
                     assert each.file is not None
                     classes.setdefault((each.file.path, each.index), each)
-            elif found.kind == "external" and _known_outside(found.name):
+            elif found.kind == "external" and is_known(found.name):
                 outside[found.name] = None
             else:
                 complete = False
@@ -657,151 +659,11 @@ class Project:
         for own in ancestry.owns:
             if attribute in own:
                 return True
-        if attribute in _OF_EVERY_OBJECT or any(attribute in _outside_members(each) for each in ancestry.outside):
+        if attribute in OF_EVERY_OBJECT or any(attribute in members_of(each) for each in ancestry.outside):
             return True
-        if attribute in _OF_DATACLASSES and any(each.shape.decorators for each in ancestry.classes):
+        if attribute in OF_DATACLASSES and any(each.shape.decorators for each in ancestry.classes):
             return True
         return False if ancestry.complete else None
-
-
-@glance("functions")
-def function_count(facts: FileFacts) -> int:
-    """How many functions a file has."""
-    return len(facts.functions)
-
-
-@glance("calls")
-def call_count(facts: FileFacts) -> int:
-    """How many calls of a file are kept."""
-    return len(facts.calls)
-
-
-Codes = dict[str, int | tuple[int, ...]]
-"""What is bound at the top of a file, by name: each binding is one number, for there are millions in a large tree and
-nobody asks for most."""
-
-
-class Names(Mapping[str, list[Symbol]]):
-    """What is bound at the top of a file, by name: symbols, in the order of the tables."""
-
-    __slots__ = ("_bound", "_file", "_local")
-
-    def __init__(self, file: File) -> None:
-        self._file = file
-        self._local: dict[tuple[int, str], Symbol] | None = None
-
-    def __getattr__(self, name: str) -> Codes:
-        """Called for the codes, when they are first asked for."""
-        if name != "_bound":
-            raise AttributeError(name)
-        self._bound: Codes = codes(self._file)
-        return self._bound
-
-    def __getitem__(self, name: str) -> list[Symbol]:
-        return self._made(self._bound[name])
-
-    @overload
-    def get(self, name: str, default: None = None, /) -> list[Symbol] | None: ...
-
-    @overload
-    def get(self, name: str, default: _Default, /) -> list[Symbol] | _Default: ...
-
-    def get(self, name: str, default: object = None, /) -> object:
-        found = self._bound.get(name)
-        return default if found is None else self._made(found)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._bound
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._bound)
-
-    def __len__(self) -> int:
-        return len(self._bound)
-
-    def defined(self) -> Iterator[tuple[str, int]]:
-        """The names of classes and functions; of several of one name the first. For `symbol`."""
-        for name, found in self._bound.items():
-            for code in (found,) if isinstance(found, int) else found:
-                if code & 3 in (_CLASS, _FUNCTION):
-                    yield name, code
-                    break
-
-    def symbol(self, code: int) -> Symbol:
-        """What `defined` names."""
-        return Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
-
-    def items(self) -> ItemsView[str, list[Symbol]]:
-        """Made for who walks through all, and not kept."""
-        return {name: self._made(found) for name, found in self._bound.items()}.items()
-
-    def several(self) -> Iterator[tuple[str, list[Symbol]]]:
-        """The names that are bound more than once."""
-        return ((name, self._made(found)) for name, found in self._bound.items() if type(found) is not int)
-
-    def codes(self) -> dict[str, tuple[int, ...]]:
-        """What each name is bound to, in a form that can be compared."""
-        return {name: (found,) if isinstance(found, int) else found for name, found in self._bound.items()}
-
-    @property
-    def any_local(self) -> bool:
-        """Whether any function binds a name by an import or a class statement."""
-        return bool(self._locals())
-
-    def local(self, function: int, name: str) -> Symbol | None:
-        """What a function itself binds by an import or a class statement: the first import, else the first class."""
-        return self._locals().get((function, name))
-
-    def _locals(self) -> dict[tuple[int, str], Symbol]:
-        if self._local is None:
-            found: dict[tuple[int, str], Symbol] = {}
-            facts = self._file.facts
-            for index, row in enumerate(facts.imports):
-                if row.function != MODULE and (row.function, row.bound) not in found:
-                    symbol = Symbol("import", self._file, index, how=row.how)
-                    found[row.function, row.bound] = symbol
-            for index, class_ in enumerate(facts.classes):
-                if class_.function != MODULE and class_.outer == MODULE:
-                    symbol = Symbol("class", self._file, index, how=class_.how)
-                    found.setdefault((class_.function, class_.name), symbol)
-            self._local = found
-        return self._local
-
-    def _made(self, found: int | tuple[int, ...]) -> list[Symbol]:
-        return [self.symbol(code) for code in ((found,) if isinstance(found, int) else found)]
-
-
-@glance("functions")
-def codes(facts: FileFacts) -> Codes:
-    """What a file binds at its top."""
-    bound: Codes = {}
-    for index, row in enumerate(facts.imports):
-        if row.function == MODULE and row.bound and not row.how & How.IN_CLASS:
-            _bind(bound, row.bound, _coded(_IMPORT, index, row.how))
-    for index, class_ in enumerate(facts.classes):
-        if class_.function == MODULE and class_.outer == MODULE:
-            _bind(bound, class_.name, _coded(_CLASS, index, class_.how))
-    for index, function in enumerate(facts.functions):
-        if function.owner == MODULE and function.outer == MODULE:
-            _bind(bound, function.name, _coded(_FUNCTION, index, function.how))
-    for index, value in enumerate(facts.assignments):
-        if value.function == MODULE or value.name not in bound:
-            _bind(bound, value.name, _coded(_VALUE, index, value.how))
-    return bound
-
-
-_KINDS: Final[tuple[Literal["import", "class", "function", "value"], ...]] = ("import", "class", "function", "value")
-_IMPORT, _CLASS, _FUNCTION, _VALUE = range(4)
-
-
-def _coded(kind: int, index: int, how: int) -> int:
-    return kind | how << 2 | index << 8
-
-
-def _bind(bound: Codes, name: str, code: int) -> None:
-    known = bound.setdefault(name, code)
-    if known is not code:
-        bound[name] = (known, code) if isinstance(known, int) else (*known, code)
 
 
 def _stem(path: str) -> str:
@@ -826,53 +688,3 @@ def _nearest(importer: File, candidates: list[File]) -> File:
         return count
 
     return min(candidates, key=lambda file: (-shared(file), len(file.path), file.path))
-
-
-TRANSPARENT_BASES = frozenset(
-    {
-        "builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol",
-        "typing_extensions.Generic",
-    }
-)  # fmt: skip
-ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
-_DECORATORS = frozenset(
-    {
-        "dataclass", "dataclasses.dataclass", "final", "typing.final", "runtime_checkable", "typing.runtime_checkable",
-        "total_ordering", "functools.total_ordering", "unique", "enum.unique", "deprecated", "override",
-    }
-)  # fmt: skip
-_OF_EVERY_OBJECT = frozenset(dir(object)) | {
-    "__dict__",
-    "__module__",
-    "__weakref__",
-    "__annotations__",
-    "__name__",
-    "__qualname__",
-    "__slots__",
-}
-_OF_DATACLASSES = frozenset({"__dataclass_fields__", "__post_init__", "__match_args__"})
-
-
-def _is_known_decorator(name: str) -> bool:
-    return name in _DECORATORS
-
-
-def _is_known_keyword(keyword: str) -> bool:
-    return keyword in ("metaclass=ABCMeta", "metaclass=abc.ABCMeta")
-
-
-def _known_outside(name: str) -> bool:
-    if name in TRANSPARENT_BASES or name in ENUMS:
-        return True
-    module, _, last = name.partition(".")
-    return module == "builtins" and isinstance(getattr(builtins, last, None), type)
-
-
-def _outside_members(name: str) -> frozenset[str]:
-    if name in ENUMS:
-        return frozenset({"name", "value", "_name_", "_value_", "__members__", "_missing_", *dir(int), *dir(str)})
-    module, _, last = name.partition(".")
-    if module == "builtins" and isinstance(known := getattr(builtins, last, None), type):
-        # Exceptions take notes from 3.11 on; what the newest Python has is there for all.
-        return frozenset(dir(known)) | {"add_note", "__notes__"}
-    return frozenset()

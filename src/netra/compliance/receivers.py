@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from .facts import ANY_NAME, MODULE, Function, Member, Read
 from .importers import imports_by_name
-from .project import ENUMS, TRANSPARENT_BASES, Ancestry, File, Project, Symbol
+from .outside import ENUMS, TRANSPARENT_BASES
+from .project import Ancestry, File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
 MOST_BELOW = 50_000

@@ -54,7 +54,7 @@ class Score(Struct, frozen=True):
 
 def is_unit(file: File) -> bool:
     """Whether a module defines something that could have a second truth."""
-    from .project import function_count
+    from .glance import function_count
 
     return bool(file.facts.classes or file.facts.assignments or function_count(file))
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from .bindings import Names, codes
 from .facts import Assignment, Class, FileFacts, Import
 from .memory import Maker, Memory, T, Table
-from .project import File, Names, Project, Symbol, codes
+from .project import File, Project, Symbol
 
 Name = tuple[Hashable, ...]
 """A part of what is known: a table and a name in it, or all that have several rows; a file and a name that is bound

@@ -26,7 +26,7 @@ _MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class CheckedReads:
     """What all three rules find, and what they looked at.
 
     Args:
@@ -39,20 +39,20 @@ class Looked:
     checked: int
 
 
-def looked(project: Project) -> Looked:
+def looked(project: Project) -> CheckedReads:
     """All of a project."""
     return project.once(_find)
 
 
-def _find(project: Project) -> Looked:
+def _find(project: Project) -> CheckedReads:
     every = [found for _, found in project.by_file(_look) if found.reads]
     findings = [each for found in every for each in found.findings]
-    return Looked(findings, sum(each.reads for each in every), sum(each.checked for each in every))
+    return CheckedReads(findings, sum(each.reads for each in every), sum(each.checked for each in every))
 
 
-def _look(project: Project, file: File) -> Looked:
+def _look(project: Project, file: File) -> CheckedReads:
     if is_test_data(file.path):
-        return Looked([], 0, 0)
+        return CheckedReads([], 0, 0)
     known = receivers(project)
     findings = []
     checked = 0
@@ -71,7 +71,7 @@ def _look(project: Project, file: File) -> Looked:
         # What no namesake has, but somebody gives to something, may be given to this.
         if len(found.related) > 1 or not (read.attribute in _OF_PROPERTIES or project.table(given).get(read.attribute)):
             findings.append(found)
-    return Looked(findings, len(reads), checked)
+    return CheckedReads(findings, len(reads), checked)
 
 
 def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from netra.compliance.config import Config
 from netra.compliance.deployables import deployable
 from netra.compliance.facts import MODULE, SKETCH, FileFacts, Function
-from netra.compliance.glance import glance
+from netra.compliance.glance import function_count, glance
 from netra.compliance.naming import is_foreign, version, without_variant
-from netra.compliance.project import File, Project, Symbol, function_count
+from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.text import hashes
 
