@@ -84,6 +84,7 @@ def test_a_wheel_built_without_node_carries_the_page_and_the_migrations(wheel: P
     assert any(name.startswith("netra/storage/migrations/versions/0001") for name in found)
     assert "netra/py.typed" in found
     assert "netra/compliance/pages/SSOT101.md" in found
+    assert "netra/_compliance.json" in found  # what the dashboard shows
     assert not [name for name in found if "node_modules" in name or name.startswith("tests")]
 
 
