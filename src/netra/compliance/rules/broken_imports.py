@@ -188,9 +188,10 @@ def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:
 
 
 def _is_open(file: File) -> bool:
-    """Whether a module finds its parts in places of its own; one with `__getattr__` may give any `__path__`."""
-    names = file.names
-    return "__path__" in names or "__getattr__" in names or "__path__" in file.facts.names or bool(file.facts.trouble)
+    """Whether a module finds its parts in places of its own; one that is no package and has `__getattr__` may give any
+    `__path__`."""
+    stands_for_another = not file.is_package and "__getattr__" in file.names
+    return stands_for_another or "__path__" in (*file.names, *file.facts.names) or bool(file.facts.trouble)
 
 
 def _may_be_made(file: File, name: str) -> bool:

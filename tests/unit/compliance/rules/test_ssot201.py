@@ -49,6 +49,12 @@ def test_a_module_that_a_file_asks_for_twice_is_one_finding(tmp_path: Path) -> N
     assert ("app/main.py", 4) in [(each.path, each.line) for each in found.related]
 
 
+def test_a_package_with_getattr_still_has_modules_only(tmp_path: Path) -> None:
+    lazy = "def __getattr__(name):\n    return name\n"
+    files = {"app/__init__.py": lazy, "app/main.py": "from app.nothing import x\n"}
+    assert ids(check(tmp_path, files, IMPORTS)) == ["SSOT201"]
+
+
 def test_in_an_example_it_is_a_warning(tmp_path: Path) -> None:
     files = {**APP, "docs/tutorials/first.py": "from app.time import Clock\n"}
     assert one(check(tmp_path, files, IMPORTS), "SSOT201").severity == "warning"
