@@ -59,8 +59,10 @@ class File:
     """The dotted name relative imports begin at."""
 
     def __post_init__(self) -> None:
-        self.directory = self.path.rpartition("/")[0]
-        self.package = self.module if self.is_package else self.module.rpartition(".")[0]
+        # All files of a directory share the strings.
+        self.directory = sys.intern(self.path.rpartition("/")[0])
+        self.package = sys.intern(self.module if self.is_package else self.module.rpartition(".")[0])
+        self.package_root = sys.intern(self.package_root)
 
     def __repr__(self) -> str:
         return f"File({self.path})"
