@@ -67,7 +67,7 @@ class Names(Mapping[str, list[Symbol]]):
 
     def symbol(self, code: int) -> Symbol:
         """What `defined` names."""
-        return Symbol(_KINDS[code & 3], self._file, code >> 8, how=code >> 2 & 63)
+        return Symbol(_KINDS[code & 3], self._file, code >> 9, how=code >> 2 & 127)
 
     def items(self) -> ItemsView[str, list[Symbol]]:
         """Made for who walks through all, and not kept."""
@@ -133,7 +133,7 @@ _IMPORT, _CLASS, _FUNCTION, _VALUE = range(4)
 
 
 def _coded(kind: int, index: int, how: int) -> int:
-    return kind | how << 2 | index << 8
+    return kind | how << 2 | index << 9
 
 
 def _bind(bound: Codes, name: str, code: int) -> None:

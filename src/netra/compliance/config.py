@@ -97,7 +97,7 @@ class Config(Struct, frozen=True):
     max_function_lines: tuple[int, int] = (100, 300)
 
 
-_TESTS = frozenset({"test", "tests", "testing", "test_framework", "conftest.py"})
+TESTS = frozenset({"test", "tests", "testing", "test_framework", "conftest.py"})
 _SCRIPTS = frozenset(
     {
         "scripts", "script", "tools", "tool", "bin", "examples", "example", "docs", "doc", "benchmarks", "setup.py",
@@ -109,7 +109,7 @@ def scope_by_name(path: str) -> ScopeName:
     """Whether a file belongs to the product, its tests or its scripts, by the names on its path."""
     parts = path.split("/")
     name = parts[-1]
-    if not _TESTS.isdisjoint(parts) or name.startswith("test_") or name.endswith("_test.py"):
+    if not TESTS.isdisjoint(parts) or name.startswith("test_") or name.endswith("_test.py"):
         return "tests"
     return "core" if _SCRIPTS.isdisjoint(parts) else "scripts"
 

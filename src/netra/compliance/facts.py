@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Of the facts. Raise it with every change of meaning, so that none made before is used."""
 
 ANY_NAME: Final = "*"
@@ -47,6 +47,8 @@ class How:
     """In a handler of such a `try`."""
     IN_FUNCTION: Final = 16
     IN_CLASS: Final = 32
+    BRANCHED: Final = 64
+    """Conditional by an `if`, a loop or a `match`, whatever `try` there is too."""
 
 
 class Import(Struct, frozen=True):
@@ -125,6 +127,8 @@ class Class(Struct, frozen=True):
     writes: list[tuple[str, str, str, str]]
     """State that methods other than `__init__` change: attribute; `item` (`self.attr[key] = …`) or `set`; the name of
     the key, or of the parameter that is assigned; and the method."""
+    asks_above: list[str] = []
+    """Attributes of `super()` that it reads."""
 
 
 class Function(Struct, frozen=True):
@@ -247,3 +251,5 @@ class FileFacts(Struct, frozen=True):
     """Attributes that are given to something other than `self`: `thing.name = …`, `setattr(thing, "name", …)`, and in a
     file that makes classes with `type(name, bases, {…})` the keys of its dicts; `ANY_NAME` for `setattr(thing, key, …)`
     of any key. Sorted."""
+    puts: list[str] = []
+    """Modules that it puts into `sys.modules` by a name that is written there. Sorted."""

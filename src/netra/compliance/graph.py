@@ -59,7 +59,7 @@ class Link(Struct, frozen=True):
     @property
     def always(self) -> bool:
         """It happens whenever the importer is imported, and not only under an `if`."""
-        return not self.how & (How.IN_FUNCTION | How.TYPE_CHECKING) and (
+        return not self.how & (How.IN_FUNCTION | How.TYPE_CHECKING | How.BRANCHED) and (
             not self.how & How.CONDITIONAL or bool(self.how & How.GUARDED)
         )
 

@@ -28,6 +28,8 @@ _Value = TypeVar("_Value")
 _Arguments = ParamSpec("_Arguments")
 
 _NO_CIRCLE: Final = sys.maxsize
+_NATIVE: Final = (".c", ".cc", ".cpp", ".rs")
+"""Ends of files that extension modules are built of."""
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
 MOST_CLASSES: Final = 100_000
@@ -210,6 +212,14 @@ class Project:
                     break
                 self._directories[name].append(directory)
                 directory = directory.rpartition("/")[0]
+        self._native: dict[str, set[str]] = defaultdict(set)
+        """By package, the stems of sources of extension modules that lie in it, and below it in no further package."""
+        self._native_directories: set[str] = set()
+        for path in others:
+            if path.endswith(_NATIVE):
+                directory, _, stem = _stem(path).rpartition("/")
+                self._native[self._package_above(directory)].add(stem.strip("_"))
+                self._native_directories.update(directory.split("/"))
         self._other_stems = {_stem(path).removesuffix("/__init__") for path in others}
         self._other_tails: dict[str, list[str]] = defaultdict(list)
         for stem in self._other_stems:
@@ -378,7 +388,7 @@ class Project:
         if parts[0] in sys.stdlib_module_names and parts[0] not in ("test", "tests"):
             return Symbol("external", name=module)
         # A script finds the modules beside it before all others.
-        if not self._is_in_package(importer.directory):
+        if not self.is_in_package(importer.directory):
             beside = self._relative(importer.directory, module, module)
             if beside.kind == "module" and beside.file is not None:
                 return beside
@@ -401,12 +411,25 @@ class Project:
             return Symbol("module", None, name=module)
         return Symbol("missing", name=module)
 
-    def _is_in_package(self, directory: str) -> bool:
-        while directory:
-            if directory in self._packages:
-                return True
+    def is_in_package(self, directory: str) -> bool:
+        """Whether a directory, or one above it, has an `__init__.py`."""
+        above = self._package_above(directory)
+        return bool(above) or "" in self._packages
+
+    def _package_above(self, directory: str) -> str:
+        """The nearest directory, from one upwards, that is a package; empty when there is none."""
+        while directory and directory not in self._packages:
             directory = directory.rpartition("/")[0]
-        return "" in self._packages
+        return directory
+
+    def may_build(self, package: File, name: str) -> bool:
+        """Whether a build may put an extension module into a package: there is source of such that is named like it,
+        or in a directory of its name."""
+        if not package.is_package:
+            return False
+        stems = self._native.get(package.directory, ())
+        plain = name.strip("_")
+        return name in self._native_directories or any(plain in stem or stem in plain for stem in stems if stem)
 
     @property
     def last_names(self) -> Iterable[str]:

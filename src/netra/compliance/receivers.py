@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from .facts import ANY_NAME, MODULE, Function, Member, Read
 from .importers import imports_by_name
-from .outside import ENUMS, TRANSPARENT_BASES
+from .outside import ENUMS, TRANSPARENT_BASES, members_of
 from .project import Ancestry, File, Project, Symbol
 
 _SELVES = frozenset({"Self", "typing.Self", "typing_extensions.Self", "t.Self"})
@@ -249,6 +249,17 @@ class Receivers:
             )
         return self._made[key]
 
+    def stands_before_others(self, symbol: Symbol) -> bool:
+        """Whether a class asks `super()` for what no known class above has: it is put in front of one that has it."""
+        above = self._project.ancestry(symbol)
+        return any(
+            not _is_dunder(name)
+            and not any(name in own for at, own in enumerate(above.owns) if at != below)
+            and not any(name in members_of(each) for each in above.outside)
+            for below, each in enumerate(above.classes)
+            for name in each.shape.asks_above
+        )
+
     def _is_called(self, symbol: Symbol) -> bool:
         name = symbol.shape.name
         importers = self._project.table(imports_by_name).get(name)
@@ -298,10 +309,20 @@ class Receivers:
         if kind not in ("ann", "call"):
             return None
         # Where it was assigned is a method of the class; what is imported only there is not known here.
+        if self._is_local_in(each, dotted.partition(".")[0]):
+            return None
         found = self._of_source(each.file, each.shape.function, kind, dotted)
         if found is None or (member.kind != "property" and self._may_describe(owner, member, found.symbol)):
             return None
         return None if self._is_given_elsewhere(owner, each, member) else found
+
+    def _is_local_in(self, symbol: Symbol, name: str) -> bool:
+        """Whether a method of a class gives a name a meaning of its own."""
+        names = symbol.home.names
+        return names.any_local and any(
+            row.owner == symbol.index and names.local(at, name) is not None
+            for at, row in enumerate(symbol.home.facts.functions)
+        )
 
     def _is_given_elsewhere(self, owner: Symbol, holder: Symbol, member: Member) -> bool:
         """Whether another class of the family gives the attribute a value of its own, of another origin."""

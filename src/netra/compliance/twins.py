@@ -27,6 +27,8 @@ TWINS = frozenset({"SSOT101", "SSOT102", "SSOT103", "SSOT104", "SSOT105"})
 """The rules about families. The first subject of what they find is the family's name."""
 MOST_TWINS = 25
 """Definitions of one name; more are a convention (`Command`, `Config`), not a concept."""
+MOST_IN_ONE_FILE = 100
+"""Names that one file has twins of; more were written by a program."""
 _UNUSUAL = How.TYPE_CHECKING | How.CONDITIONAL | How.GUARDED | How.FALLBACK | How.IN_FUNCTION | How.IN_CLASS
 _ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "TextChoices", "IntegerChoices", "Choices"})
 _RECORDS = frozenset(
@@ -83,10 +85,12 @@ class Twin:
 
     Args:
         users: files that take it from another module, by path.
+        layer: what kind of thing it is, see `_layer`.
     """
 
     symbol: Symbol
     users: tuple[str, ...]
+    layer: str
 
     @property
     def row(self) -> Class:
@@ -185,15 +189,28 @@ def _find(project: Project, config: Config) -> list[Family]:
         for name, symbols in by_name.items()
         if len(symbols) > 1 and len(kept := _meant_as_one(project, name, symbols)) > 1
     }
+    _leave_out_mirrors(groups)
     if not groups:
         return []
     users = _users(project, set(groups))
     deployables = project.once(Deployables, config)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
-        twins = [Twin(each, tuple(sorted(users.get(each.key, ())))) for each in symbols]
+        twins = [Twin(each, tuple(sorted(users.get(each.key, ()))), _layer(project, each)) for each in symbols]
         found.extend(_split(project, config, deployables, name, twins))
     return found
+
+
+def _leave_out_mirrors(groups: dict[str, list[Symbol]]) -> None:
+    """Drops the names of a file that repeats very many of others: it was made from them."""
+    by_file: dict[str, set[str]] = defaultdict(set)
+    for name, symbols in groups.items():
+        for each in symbols:
+            by_file[each.home.path].add(name)
+    for names in by_file.values():
+        if len(names) > MOST_IN_ONE_FILE:
+            for name in names:
+                groups.pop(name, None)
 
 
 def _public(file: File) -> Iterable[tuple[str, int]]:
@@ -226,7 +243,9 @@ def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Sy
     symbols = _without_implementations(project, symbols)
     places: dict[str, Symbol] = {}
     for each in symbols:
-        places.setdefault(_NUMBER.sub("1", without_variant(each.home.path)), each)
+        directory, _, module = without_variant(each.home.path).rpartition("/")
+        # `search2` beside `search` is another version of it.
+        places.setdefault(f"{_NUMBER.sub('', directory)}/{_NUMBER.sub('1', module)}", each)
     symbols = list(places.values())
     return symbols if 2 <= len(symbols) <= MOST_TWINS else []
 
@@ -236,12 +255,13 @@ def _is_protocol(symbol: Symbol) -> bool:
 
 
 def _is_override(project: Project, name: str, symbol: Symbol) -> bool:
-    """It inherits from a class of its own name, or makes one for itself to ask: it stands in for that on purpose."""
+    """It inherits from a class of its own name, makes one for itself to ask, or is made from one: it stands in for that
+    on purpose."""
     if any(base.rpartition(".")[2] == name for base in symbol.class_.bases):
         return True
     row, file = symbol.class_, symbol.file
     aliases = {each.bound for each in file.facts.imports if each.name == name} if file is not None else set()
-    if any(base in aliases for base in row.bases) or _wraps(project, symbol):
+    if any(base in aliases for base in row.bases) or _wraps(project, symbol) or _converts(symbol, aliases - {name}):
         return True
     return any(each.class_.name == name for each in project.ancestry(symbol).classes[1:])
 
@@ -256,6 +276,12 @@ def _wraps(project: Project, symbol: Symbol) -> bool:
             if held.kind == "class" and held.key != symbol.key:
                 return True
     return False
+
+
+def _converts(symbol: Symbol, others: set[str]) -> bool:
+    """Whether methods of a class take or give objects of one of its name, which its file calls by another."""
+    methods = (each for each in symbol.home.facts.functions if each.owner == symbol.index) if others else ()
+    return any(each.returns in others or any(type_ in others for _, _, type_ in each.parameters) for each in methods)
 
 
 def _without_versions(symbols: list[Symbol]) -> list[Symbol]:
@@ -414,7 +440,7 @@ def _are_alike(name: str, one: Twin, other: Twin) -> bool:
     """Whether two definitions look as if they were meant for the same thing."""
     if one.row.digest == other.row.digest:
         return True
-    if _layer(one.row) != _layer(other.row):
+    if one.layer != other.layer:
         return False
     ours, theirs = own(one.row), own(other.row)
     common = ours.keys() & theirs.keys()
@@ -424,11 +450,13 @@ def _are_alike(name: str, one: Twin, other: Twin) -> bool:
     return is_specific(name) and len(our_words & their_words) >= 3 and _jaccard(our_words, their_words) >= WORD_LIKENESS
 
 
-def _layer(row: Class) -> str:
+def _layer(project: Project, symbol: Symbol) -> str:
     """What kind of thing a class is: a table, a schema of what is sent and the like may share a name on purpose."""
+    row = symbol.class_
     if any(each.name == "__tablename__" for each in row.members):
         return "table"
-    lasts = {base.rpartition(".")[2] for base in row.bases}
+    above = [each.class_ for each in project.ancestry(symbol).classes]
+    lasts = {base.rpartition(".")[2] for each in above for base in each.bases}
     for layer, bases in _LAYERS.items():
         if lasts & bases:
             return layer

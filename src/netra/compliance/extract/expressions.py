@@ -8,10 +8,12 @@ from collections.abc import Callable
 from netra.compliance.facts import ANY_NAME, MODULE, Call, Read
 
 from .names import dotted, parameters_of
-from .scopes import NameScope, Scene, at, means_same, method_of, value_of
+from .scopes import NameScope, Scene, at, class_around, means_same, method_of, value_of
 
 _TESTS = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "callable", "is_dataclass", "cast"})
 _OWN_NAMES = frozenset({"exec", "locals", "vars"})
+_OF_MODULES = frozenset({"exec", "globals", "current_module", "find_current_module", "get_current_module"})
+"""Calls, at the top of a module, of what gives it itself, to be filled."""
 _INNER: dict[type, tuple[str, ...]] = {
     kind: tuple(name for name in kind._fields if name not in ("ctx", "op", "ops", "conversion"))
     for kind in ast.expr.__subclasses__()
@@ -29,6 +31,8 @@ class Expressions:
         self._keys: set[str] = set()
         self._makes_classes = False
         self._finds_itself = False
+        self._all_exports_read = True
+        self._called_at_top: set[str] = set()
 
     def _expression(self, node: ast.expr, place: Scene) -> None:
         """Reads, calls, tests and names bound in an expression."""
@@ -113,10 +117,19 @@ class Expressions:
             method.into.dynamic = True
         elif receiver == "__path__" and place.scope.index == MODULE:
             self._names[receiver] = None  # `__path__.extend(…)`, as good as an assignment
+        elif receiver == "__all__":
+            self._exports_more()  # `__all__.append(…)`
+        elif type(holder) is ast.Call and type(holder.func) is ast.Name and holder.func.id == "super":
+            class_around(place.scope).asks_above[node.attr] = None
         if receiver and not place.attribute_errors and (is_short or receiver.count(".") == 1):
             place.scope.reads.append((receiver, node.attr, node.end_lineno or node.lineno, place.error_path))
         if not is_short and (visit := _EXPRESSIONS.get(type(holder))) is not None:
             visit(self, holder, place)
+
+    def _exports_more(self) -> None:
+        """The module exports names that cannot be read."""
+        self._dynamic = True
+        self._all_exports_read = False
 
     def _call(self, node: ast.Call, place: Scene) -> None:
         called, arguments = node.func, node.args
@@ -152,11 +165,10 @@ class Expressions:
         if name == "type":
             if len(node.args) == 3:
                 self._makes_classes = True
-        elif name in ("globals", "exec"):
-            if place.scope.index == MODULE:
-                self._dynamic = True
         elif name in _OWN_NAMES and place.into is not None:
             place.into.dynamic = True  # a class body that writes its own names
+        elif place.scope.index == MODULE and (name in _OF_MODULES or (name in _OWN_NAMES and not node.args)):
+            self._dynamic = True
 
     def _test(self, name: str, node: ast.Call, place: Scene) -> None:
         """`isinstance`, `hasattr` and their like say more about a name than we follow."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from netra.compliance.facts import Member
+from netra.compliance.facts import MODULE, Member
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +50,7 @@ class ClassScope:
     """Attributes of instances that are also given values of another or unknown origin."""
     dynamic: bool = False
     writes: dict[tuple[str, str, str, str], None] = field(default_factory=dict)
+    asks_above: dict[str, None] = field(default_factory=dict)
 
     def add(self, member: Member) -> None:
         """Keep the first of a name, but a type that a later one knows."""
@@ -104,6 +105,16 @@ def method_of(scope: NameScope, name: str) -> NameScope | None:
             return at if at.self_name == name and at.bindings[name] == ["self"] else None
         at = at.outer
     return None
+
+
+def class_around(scope: NameScope) -> ClassScope:
+    """The class whose method a scope is, or lies in; one of nobody's when there is none."""
+    at: NameScope | None = scope
+    while at is not None:
+        if at.into is not None:
+            return at.into
+        at = at.outer
+    return ClassScope(MODULE)
 
 
 def value_of(name: str, scope: NameScope, depth: int = 4) -> str:

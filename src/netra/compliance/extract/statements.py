@@ -79,16 +79,23 @@ class Statements(Targets):
             assignments=self._assignments,
             calls=calls,
             reads=reads,
-            exports=self._exports,
+            exports=self._exports if self._all_exports_read else None,
             # What a module sets on itself by names that only running tells may be anything.
-            dynamic=self._dynamic or (self._finds_itself and ANY_NAME in self._given),
+            dynamic=self._dynamic or (self._finds_itself and ANY_NAME in self._given) or self._is_left_to_a_call(),
             suppressions=source_text.suppressions(text),
             trouble=self._trouble,
             digest=self._lines.digest_of_all(),
             names=list(self._names),
             generated=source_text.is_generated(text),
             given=sorted(self._given | (self._keys if self._makes_classes else set())),
+            puts=sorted(self._put),
         )
+
+    def _is_left_to_a_call(self) -> bool:
+        """Whether all that a module does is to call the one thing it imports: that may make it another module."""
+        if self._classes or self._functions or self._assignments or len(self._imports) != 1:
+            return False
+        return self._imports[0].bound in {name.partition(".")[0] for name in self._called_at_top}
 
     def _body(self, body: Iterable[ast.stmt], place: Scene) -> None:
         for statement in body:
@@ -165,6 +172,7 @@ class Statements(Targets):
             all(is_nothing(each) for each in node.body),
             self._lines.digest(_first_line(node), end),
             list(into.writes),
+            list(into.asks_above),
         )
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Scene) -> None:
@@ -260,11 +268,13 @@ class Statements(Targets):
             place.scope.returned.append(source)
 
     def _expr(self, node: ast.Expr, place: Scene) -> None:
+        if place.scope.index == MODULE and place.into is None and isinstance(node.value, ast.Call):
+            self._called_at_top.add(dotted(node.value.func))
         self._expression(node.value, place)
 
     def _if(self, node: ast.If, place: Scene) -> None:
         self._expression(node.test, place)
-        inner = at(place, place.how | How.CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL | How.BRANCHED)
         typing = is_type_checking(node.test)
         self._body(node.body, at(inner, inner.how | How.TYPE_CHECKING) if typing else inner)
         if node.orelse:
@@ -272,14 +282,14 @@ class Statements(Targets):
 
     def _while(self, node: ast.While, place: Scene) -> None:
         self._expression(node.test, place)
-        inner = at(place, place.how | How.CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL | How.BRANCHED)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
     def _for(self, node: ast.For | ast.AsyncFor, place: Scene) -> None:
         self._expression(node.iter, place)
         self._target(node.target, None, place, node.lineno)
-        inner = at(place, place.how | How.CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL | How.BRANCHED)
         self._body(node.body, inner)
         self._body(node.orelse, inner)
 
@@ -343,7 +353,7 @@ class Statements(Targets):
     def _match(self, node: ast.Match, place: Scene) -> None:
         self._expression(node.subject, place)
         self._narrow(node.subject, place.scope)
-        inner = at(place, place.how | How.CONDITIONAL)
+        inner = at(place, place.how | How.CONDITIONAL | How.BRANCHED)
         for case in node.cases:
             for each in ast.walk(case.pattern):
                 for name in (getattr(each, "name", None), getattr(each, "rest", None)):

@@ -20,6 +20,7 @@ class Targets(Expressions):
         super().__init__()
         self._assignments: list[Assignment] = []
         self._exports: list[str] | None = None
+        self._put: set[str] = set()
         self._later: list[tuple[ClassScope, Member, NameScope]] = []
 
     def _assign(self, node: ast.Assign, place: Scene) -> None:
@@ -53,7 +54,7 @@ class Targets(Expressions):
             elif target.id == "__all__" and place.scope.index == MODULE:
                 more = strings(node.value)
                 if more is None or self._exports is None:
-                    self._dynamic = True
+                    self._exports_more()
                 else:
                     self._exports.extend(more)
         elif isinstance(target, ast.Attribute):
@@ -82,6 +83,8 @@ class Targets(Expressions):
             self._target(target.value, None, place, line)
         elif isinstance(target, ast.Subscript):
             self._item_target(target, place)
+            if isinstance(target.slice, ast.Constant) and dotted(target.value) == "sys.modules":
+                self._put.add(str(target.slice.value))
             self._expression(target.value, place)
             self._expression(target.slice, place)
 
@@ -90,6 +93,8 @@ class Targets(Expressions):
             if name == "__slots__" and value is not None:
                 for slot in strings(value) or ():
                     place.into.add(Member(slot, "slot", line, "", "", ""))
+            if name in ("__getattr__", "__getattribute__"):
+                place.into.dynamic = True
             text = "" if value is None else dotted(value)
             source = self._source(value, place) if value is not None and isinstance(value, ast.Call) else ""
             place.into.add(Member(name, "attribute", line, "", source, text or literal(value)))
@@ -108,7 +113,7 @@ class Targets(Expressions):
         if name == "__all__":
             exports = None if value is None else strings(value)
             if exports is None:
-                self._dynamic = True
+                self._exports_more()
             else:
                 self._exports = exports
         if value is None:
@@ -137,6 +142,8 @@ class Targets(Expressions):
         if isinstance(holder, ast.Name):
             method = method_of(scope, holder.id)
             if method is not None and method.into is not None:
+                if target.attr == "__dict__":
+                    method.into.dynamic = True  # `self.__dict__ = self`
                 member = Member(target.attr, "instance", line, "", source, "")
                 if source.startswith("name:"):  # known once the whole method has been seen
                     self._later.append((method.into, member, scope))
@@ -154,6 +161,8 @@ class Targets(Expressions):
         elif isinstance(holder, ast.Attribute) and (text := dotted(holder)):
             scope.unsure.add(f"{text}.{target.attr}")
             self._given.add(target.attr)
+        else:
+            self._given.add(target.attr)  # `made().name = …`
         self._expression(holder, place)
 
     def _read_target(self, target: ast.Attribute, place: Scene) -> None:

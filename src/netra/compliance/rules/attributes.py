@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Read
 from netra.compliance.importers import classes_named
-from netra.compliance.naming import is_test_data
+from netra.compliance.naming import is_test_data, is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.receivers import Receiver, Receivers, given, receivers
 from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.support_code import is_for_tests
+from netra.compliance.test_inputs import test_inputs
 
 _OF_PROPERTIES = {"getter", "setter", "deleter"}
 """Read by decorators, in a class body where the name is a property."""
@@ -46,12 +48,13 @@ def looked(project: Project) -> CheckedReads:
 
 def _find(project: Project) -> CheckedReads:
     every = [found for _, found in project.by_file(_look) if found.reads]
-    findings = [each for found in every for each in found.findings]
+    inputs = test_inputs(project)
+    findings = [each for found in every for each in found.findings if each.place.path not in inputs]
     return CheckedReads(findings, sum(each.reads for each in every), sum(each.checked for each in every))
 
 
 def _look(project: Project, file: File) -> CheckedReads:
-    if is_test_data(file.path):
+    if is_test_data(file.path) or is_vendored(file.path):
         return CheckedReads([], 0, 0)
     known = receivers(project)
     findings = []
@@ -78,9 +81,12 @@ def _may_be_mixed_in(known: Receivers, receiver: Receiver) -> bool:
     """Whether a class is made to be inherited from, so that classes that are not seen may have what it reads."""
     if receiver.exact:
         return False
-    if receiver.own and not known.is_made(receiver.symbol):
+    if receiver.own and (not known.is_made(receiver.symbol) or known.stands_before_others(receiver.symbol)):
         return True
     row = receiver.symbol.class_
+    # A class that a test sketches stands for others, or is wrapped by what the test is about.
+    if receiver.own and row.function != MODULE and is_for_tests(receiver.symbol.home.path):
+        return True
     if "mixin" in row.name.lower() or any(
         base.rpartition(".")[2] in ("ABC", "Protocol") or "mixin" in base.lower() for base in row.bases
     ):

@@ -19,6 +19,7 @@ from netra.compliance.graph import exactly
 from netra.compliance.naming import is_shown, is_test_data, is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
+from netra.compliance.test_inputs import test_inputs
 
 AGAIN = "is imported here too"
 """Said of further lines of a file that ask for the same missing thing."""
@@ -146,7 +147,7 @@ def _broken_in(project: Project, file: File, config: Config) -> tuple[list[_Brok
                 _is_open(module.file)
                 or _is_generated(row.name)
                 or _may_be_made(module.file, row.name)
-                or _may_be_compiled(module.file, row.name)
+                or _may_be_compiled(project, module.file, row.name)
                 or _is_to_fail(file, row)
             ):
                 found.append(_Broken(file, row, f"{module.file.module}.{row.name}", module.file))
@@ -172,15 +173,15 @@ def _may_appear(project: Project, file: File, row: Import, name: str) -> bool:
     last = name.rpartition(".")[2]
     if last == "__init__" or _is_generated(last):
         return True
-    if row.level and not row.module:
-        return True
+    if row.level and (not row.module or name.startswith(".") or not project.is_in_package(file.directory)):
+        return True  # what is above, or beside a file that is in no package, is put there by whoever runs it
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         above = project.module(file, ".".join(parts[:length]))
         if above.kind != "module":
             continue
         if above.file is not None:
-            return _is_open(above.file)
+            return _is_open(above.file) or project.may_build(above.file, parts[length])
         if project.has_files(above.name):
             return False
         # Other distributions may add to a folder without `__init__` and modules.
@@ -201,9 +202,9 @@ def _may_be_made(file: File, name: str) -> bool:
     ) or any(each.decorators and len(each.name) >= _LEAST_NAME and each.name in name for each in file.facts.functions)
 
 
-def _may_be_compiled(file: File, name: str) -> bool:
+def _may_be_compiled(project: Project, file: File, name: str) -> bool:
     """Whether what a package is asked for may be an extension module that a build puts there: `_speedups`."""
-    return file.is_package and name.startswith("_") and name.islower()
+    return file.is_package and ((name.startswith("_") and name.islower()) or project.may_build(file, name))
 
 
 def _is_generated(name: str) -> bool:
@@ -212,9 +213,13 @@ def _is_generated(name: str) -> bool:
 
 def _look(project: Project, config: Config) -> Iterator[Finding]:
     index: _Index | None = None
+    inputs = test_inputs(project)
+    put = {name for file in project.files for name in file.facts.puts}
     guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
     crashing: dict[tuple[str, str], list[_Broken]] = defaultdict(list)
     for each in _broken(project, config):
+        if each.file.path in inputs or each.missing in put:
+            continue
         index = index or _Index(project)
         if each.row.how & How.GUARDED and each.row.guard >= 0:
             guarded[each.file.path, each.row.guard].append(each)
@@ -222,7 +227,7 @@ def _look(project: Project, config: Config) -> Iterator[Finding]:
             crashing[each.file.path, each.missing].append(each)
     for broken in crashing.values():
         if index is not None:
-            yield _crash(index, broken)
+            yield _crash(project, index, broken)
     for broken in guarded.values():
         if index is not None and not _is_optional(broken[0]):
             yield _fallback(index, broken)
@@ -234,7 +239,17 @@ def _is_optional(broken: _Broken) -> bool:
     return broken.module is None and (last in _PLACED or last.startswith("_") or not _FOR_MORE.isdisjoint(above))
 
 
-def _crash(index: _Index, every: list[_Broken]) -> Finding:
+def _may_be_written(project: Project, file: File, every: list[_Broken]) -> bool:
+    """Whether a test may have written the module that it imports: in a function, below a package that is not there."""
+    above = every[0].missing.rpartition(".")[0]
+    return (
+        file.scope == "tests"
+        and all(each.row.function != MODULE for each in every)
+        and project.module(file, above).kind == "missing"
+    )
+
+
+def _crash(project: Project, index: _Index, every: list[_Broken]) -> Finding:
     """One finding for what a file lacks, however many of its lines or names ask for it."""
     broken = min(every, key=lambda each: (bool(each.row.how & How.TYPE_CHECKING), each.row.line))
     file, row = broken.file, broken.row
@@ -251,13 +266,14 @@ def _crash(index: _Index, every: list[_Broken]) -> Finding:
         if near:
             hint = hint or f"Did you mean {near[0]}?"
         related.insert(0, Place(broken.module.path, 1, "where it is looked for"))
+    doubtful = is_shown(file.path) or (broken.module is None and _may_be_written(project, file, every))
     only_typed = bool(row.how & How.TYPE_CHECKING)
     if only_typed:
         message += " (for type checkers only)"
     others = sorted({each.row.line for each in every} - {row.line})
     return Finding(
         "SSOT201" if broken.module is None else "SSOT202",
-        Severity.WARNING if only_typed or is_shown(file.path) else Severity.ERROR,
+        Severity.WARNING if only_typed or doubtful else Severity.ERROR,
         Place(file.path, row.line, _written(row)),
         message,
         (file.module, broken.missing),

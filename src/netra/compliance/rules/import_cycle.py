@@ -2,7 +2,7 @@
 
 One finding for each strongly connected component of what is imported at import time, with a short cycle as the example.
 An import inside a function, under an `if`, or for type checkers only, closes no cycle: nothing breaks by it. Cycles
-among vendored or generated modules only are not for the project to mend.
+among vendored or generated modules only, or among what tests look at, are not for the project to mend.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from netra.compliance.graph import Cycle, graph, places
 from netra.compliance.naming import is_by_others
 from netra.compliance.project import Project
 from netra.compliance.rule import Finding, Rule, Severity
+from netra.compliance.test_inputs import test_inputs
 
 _MOST_NAMED = 12
 """Members that are named in a detail."""
 
 
 def _find(project: Project, config: Config) -> Iterator[Finding]:
+    inputs = test_inputs(project)
     for cycle in graph(project).cycles:
-        if not all(is_by_others(file.path) or file.facts.generated for file in cycle.members):
+        if not all(is_by_others(each.path) or each.facts.generated or each.path in inputs for each in cycle.members):
             yield _finding(cycle)
 
 

@@ -49,7 +49,8 @@ def _is_dangerous(family: Family) -> bool:
     if not any(each.users for each in family.twins):
         return False
     if family.nearness >= Nearness.PACKAGE:
-        return family.is_specific or family.likeness >= HALF
+        # A name that says little, and means nothing in common elsewhere, is a convention: each part has its `Mode`.
+        return family.is_specific or (family.likeness >= HALF and not family.homonyms)
     return family.nearness >= Nearness.TREE and family.is_specific and family.likeness >= HALF
 
 

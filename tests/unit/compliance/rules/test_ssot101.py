@@ -282,3 +282,56 @@ def test_the_two_session_metrics_are_one_finding_with_their_members_importers_an
         "error_count", "errors", "last_activity", "last_activity_at", "operations_count", "query_count",
     }  # fmt: skip
     assert finding.details[-1] == "0 of 6 members are the same"
+
+
+def test_a_dict_of_what_is_sent_and_the_class_that_is_made_of_it_are_two_things(tmp_path: Path) -> None:
+    fields = "    last_activity: float\n    operations_count: int\n    errors: int\n"
+    sent = f"from app.base import Payload\n\n\nclass SessionMetrics(Payload):\n{fields}"
+    files = {
+        "app/__init__.py": "",
+        "app/base.py": "from typing import TypedDict\n\n\nclass Payload(TypedDict):\n    id: int\n",
+        "app/sent.py": sent,
+        "app/model.py": f"class SessionMetrics:\n{fields}    other: int\n",
+        "app/use.py": "from app.sent import SessionMetrics\n",
+        "app/more.py": "from app.model import SessionMetrics\n",
+    }
+    assert "error" not in {each.severity for each in check(tmp_path, files, ONLY).findings}
+    files["app/sent.py"] = sent.replace("(Payload)", "")
+    assert "error" in {each.severity for each in check(tmp_path, files, ONLY).findings}
+
+
+def test_a_class_that_is_made_from_the_other_stands_for_it(tmp_path: Path) -> None:
+    fields = "    last_activity: float\n    operations_count: int\n    errors: int\n"
+    taken = "\n    @classmethod\n    def of(cls, found: Found):\n        return cls()\n"
+    files = {
+        "app/__init__.py": "",
+        "app/found.py": f"class SessionMetrics:\n{fields}",
+        "app/shown.py": f"from app.found import SessionMetrics as Found\n\n\nclass SessionMetrics:\n{fields}{taken}",
+        "app/use.py": "from app.found import SessionMetrics\n",
+        "app/more.py": "from app.shown import SessionMetrics\n",
+    }
+    assert ids(check(tmp_path, files, ONLY)) == []
+    files["app/shown.py"] = files["app/shown.py"].replace(": Found", "")
+    assert ids(check(tmp_path, files, ONLY)) != []
+
+
+def test_a_package_with_a_number_behind_its_name_is_another_version(tmp_path: Path) -> None:
+    files = {
+        "app/__init__.py": "",
+        "app/search/__init__.py": "",
+        "app/search/layer.py": "class SearchLayer:\n    url = 1\n    name = 2\n",
+        "app/search2/__init__.py": "",
+        "app/search2/layer.py": "class SearchLayer:\n    url = 1\n    name = 2\n    more = 3\n",
+        "app/one.py": "from app.search.layer import SearchLayer\n",
+        "app/two.py": "from app.search2.layer import SearchLayer\n",
+    }
+    assert ids(check(tmp_path, files, ONLY)) == []
+
+
+def test_a_file_that_repeats_very_many_classes_was_made_from_the_others(tmp_path: Path) -> None:
+    def classes(members: str) -> str:
+        return "".join(f"class PartKind{number}:\n    a = 1\n    b = 2\n    {members}\n\n\n" for number in range(101))
+
+    files = {"app/__init__.py": "", "app/all.py": classes("c = 1"), "app/lazy.py": classes("d = 2")}
+    files["app/use.py"] = "from app.all import PartKind1\nfrom app.lazy import PartKind2\n"
+    assert ids(check(tmp_path, files, ONLY)) == []

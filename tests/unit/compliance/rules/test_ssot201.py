@@ -173,3 +173,46 @@ def test_moving_lines_keeps_the_fingerprint_and_another_module_changes_it(tmp_pa
     first = fingerprint("a", "import app.core.watch\n")
     assert fingerprint("b", "import os\n\n\nfrom app.core.watch import Watch as W\n\nother = 1\n") == first
     assert fingerprint("c", "import app.core.wall\n") != first
+
+
+def test_what_tests_read_or_copy_and_never_import_may_be_broken(tmp_path: Path) -> None:
+    case = "from app.time import Clock\n"
+    files = {**APP, "tests/test_lint.py": "from tests.cases.used import x\n", "tests/cases/odd/name.py": case}
+    assert ids(check(tmp_path, files, IMPORTS)) == []
+    files |= {"tests/__init__.py": "", "tests/cases/__init__.py": "", "tests/cases/used.py": f"{case}x = 1\n"}
+    assert one(check(tmp_path, files, IMPORTS), "SSOT201").place.path == "tests/cases/used.py"
+    assert [each.place.path for each in check(tmp_path, {"tests/odd.py": case}, IMPORTS).findings] == [
+        "tests/cases/used.py",
+        "tests/odd.py",
+    ]
+
+
+def test_an_extension_module_is_built_of_source_that_is_named_like_it(tmp_path: Path) -> None:
+    files = {**APP, "app/main.py": "from app.core import _ticks, fast\nfrom app.core._ticks import now\n"}
+    files |= {"app/core/src/ticks.c": "", "fast/lib.rs": ""}
+    assert ids(check(tmp_path, files, IMPORTS)) == []
+    assert ids(check(tmp_path, {"app/more.py": "import app.core.hours\n"}, IMPORTS)) == ["SSOT201"]
+    assert ids(check(tmp_path, {"app/ticker/__init__.py": "from app.ticker.ticks import x\n"}, IMPORTS)) == [
+        "SSOT201",
+        "SSOT201",
+    ]
+
+
+def test_what_is_beside_or_above_a_file_in_no_package_is_not_known(tmp_path: Path) -> None:
+    files = {**APP, "tests/test_app.py": "from .support import client\n"}
+    files["plugins/__init__.py"] = "from ..commands import run\n"
+    assert ids(check(tmp_path, files, IMPORTS)) == []
+
+
+def test_a_test_may_write_the_package_that_it_imports(tmp_path: Path) -> None:
+    text = "def test_plugin():\n    import app.plugged.one\n"
+    files = {**APP, "tests/test_app.py": text}
+    assert one(check(tmp_path, files, IMPORTS), "SSOT201").severity == "warning"
+    files["tests/test_app.py"] = text.replace("app.plugged.one", "app.core.one")
+    assert one(check(tmp_path, files, IMPORTS), "SSOT201").severity == "error"
+
+
+def test_a_module_that_is_put_into_sys_modules_is_there(tmp_path: Path) -> None:
+    files = {**APP, "app/main.py": "from app.time import Clock\n"}
+    files["app/__init__.py"] = "import sys\nimport app.core.clock\n\nsys.modules['app.time'] = app.core.clock\n"
+    assert ids(check(tmp_path, files, IMPORTS)) == []

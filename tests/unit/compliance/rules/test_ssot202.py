@@ -144,3 +144,25 @@ def test_moving_lines_keeps_the_fingerprint_and_another_name_changes_it(tmp_path
     first = fingerprint("a", "from app.core.clock import Watch\n")
     assert fingerprint("b", "import os\n\n\nfrom app.core.clock import Watch as W\n\nother = 1\n") == first
     assert fingerprint("c", "from app.core.clock import Wall\n") != first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("for _name in ('Watch',):\n    locals()[_name] = _name\n", id="locals"),
+        pytest.param("import app.fill\n\napp.fill.fill(app.fill.find_current_module())\n", id="told by a call"),
+        pytest.param("from app.moving import moved\n\nmoved('app.other')\n", id="nothing but a call"),
+    ],
+)
+def test_a_module_that_fills_or_replaces_itself_may_have_any_name(tmp_path: Path, text: str) -> None:
+    text = text.replace("app.fill.find_current_module()", "find_current_module()")
+    files = {**APP, "app/many.py": text, "app/main.py": "from app.many import Watch\n"}
+    files |= {"app/fill.py": "", "app/moving.py": "def moved(name):\n    pass\n"}
+    assert ids(check(tmp_path, files, IMPORTS)) == []
+
+
+@pytest.mark.parametrize("more", ["__all__ += clock.__all__", "__all__.append(str(clock))"])
+def test_what_a_package_exports_is_not_known_when_its_list_is_computed(tmp_path: Path, more: str) -> None:
+    files = {**APP, "app/all.py": f"from app.core import clock\nfrom app.core.clock import *\n\n__all__ = []\n{more}\n"}
+    files |= {"app/front.py": "from app.all import *\n", "app/main.py": "from app.front import Clock\n"}
+    assert ids(check(tmp_path, files, IMPORTS)) == []

@@ -312,3 +312,58 @@ def test_a_constructor_that_passes_arguments_on_makes_no_object_by_itself(tmp_pa
 def test_self_is_known_where_objects_of_the_class_are_made(tmp_path: Path, text: str) -> None:
     expected = ["SSOT301"] if "Part()" in text else []
     assert ids(check(tmp_path, app(text, PART), RULES)) == expected
+
+
+def test_a_class_that_asks_super_for_what_no_base_has_stands_before_others(tmp_path: Path) -> None:
+    front = "\n\nclass Front:\n    x = 1\n\n    def show(self):\n        return super().show() + self.other\n"
+    made = "from app.things import Front\n\nfront = Front()\n"
+    assert ids(check(tmp_path, app(made, front), RULES)) == []
+    assert ids(check(tmp_path, app(made, front.replace("super().show() + ", "")), RULES)) == ["SSOT301"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("    def __init__(self):\n        self.__dict__ = self\n", id="is its own dict"),
+        pytest.param("    __getattr__ = dict.__getitem__\n", id="assigned"),
+    ],
+)
+def test_a_dict_that_gives_its_items_as_attributes_has_any(tmp_path: Path, body: str) -> None:
+    made = "from app.things import Bunch\n\n\ndef show():\n    bunch = Bunch()\n    return bunch.other\n"
+    assert ids(check(tmp_path, app(made, f"\n\nclass Bunch(dict):\n    x = 1\n\n{body}"), RULES)) == []
+
+
+def test_what_a_test_sketches_in_a_function_and_what_is_vendored_is_left_alone(tmp_path: Path) -> None:
+    part = "class Part:\n    x = 1\n\n    def show(self):\n        return self.other\n\n\nPart().show()\n"
+    local = "def test_part():\n" + "".join(f"    {line}" if line.strip() else line for line in part.splitlines(True))
+    files = {"app/__init__.py": "", "app/_vendor/part.py": part, "tests/test_part.py": local}
+    assert ids(check(tmp_path, files, RULES)) == []
+    assert ids(check(tmp_path, {"tests/test_part.py": part}, RULES)) == ["SSOT301"]
+
+
+def test_a_class_that_a_method_imports_for_itself_is_not_the_one_of_the_file(tmp_path: Path) -> None:
+    text = """
+        from app.things import Thing
+
+
+        class Shelf:
+            def __init__(self):
+                from app.others import Thing
+
+                self.thing = Thing()
+
+            def show(self):
+                return self.thing.other
+    """
+    files = {"app/__init__.py": "", "app/things.py": "class Thing:\n    x = 1\n", "app/shelf.py": text}
+    assert (
+        ids(check(tmp_path, {**files, "app/others.py": "class Thing:\n    other = 1\n"}, {"select": ["SSOT3"]})) == []
+    )
+
+
+def test_an_attribute_that_is_set_on_what_a_call_gives_may_be_on_this(tmp_path: Path) -> None:
+    show = "def show(get):\n    get().other = 1\n    part = Part()\n    return part.other\n"
+    made = f"from app.things import Part\n\n\n{show}"
+    part = "\n\nclass Part:\n    x = 1\n"
+    assert ids(check(tmp_path, app(made, part), RULES)) == []
+    assert ids(check(tmp_path, app(made.replace("    get().other = 1\n", ""), part), RULES)) == ["SSOT301"]

@@ -86,3 +86,20 @@ def test_the_fingerprint_is_of_the_modules_of_the_example(tmp_path: Path) -> Non
     known = fingerprint("x", a="import ring.b\n", b="import ring.a\n")
     assert fingerprint("y", a="\n\nfrom ring import b\n", b="import os\nimport ring.a\n", c="x = 1\n") == known
     assert fingerprint("z", a="import ring.c\n", c="import ring.a\n") != known
+
+
+def test_a_try_under_an_if_closes_no_cycle(tmp_path: Path) -> None:
+    guarded = "try:\n    import ring.b\nexcept ImportError:\n    pass\n"
+    under = "import sys\n\nif sys.platform == 'win32':\n" + "".join(f"    {line}\n" for line in guarded.splitlines())
+    assert ids(check(tmp_path, package(a=under, b="import ring.a\n"), CONFIG)) == []
+    assert ids(check(tmp_path, package(a=guarded, b="import ring.a\n"), CONFIG)) == ["SSOT504"]
+
+
+def test_what_tests_only_look_at_may_go_round(tmp_path: Path) -> None:
+    files = {
+        "tests/inputs/__init__.py": "",
+        "tests/inputs/a.py": "from . import b\n",
+        "tests/inputs/b.py": "from . import a\n",
+    }
+    assert ids(check(tmp_path, files, CONFIG)) == []
+    assert ids(check(tmp_path, {"tests/test_all.py": "import inputs.a\n"}, CONFIG)) == ["SSOT504"]
