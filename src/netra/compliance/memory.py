@@ -68,24 +68,32 @@ class Memory:
         files = project.files
         if look in self._ahead:
             return zip(files, self._ahead.pop(look), strict=True)
-        if not self._order:
-            # Copies of a file one after the other: what is decoded for the first is there for the next.
-            first: dict[int, int] = {}
-            places = [first.setdefault(id(file.facts), at) for at, file in enumerate(files)]
-            self._order = sorted(range(len(files)), key=places.__getitem__)
+        order = self._ordered(files)
         found: list[Any] = [None] * len(files)
         if look not in self._expected:
-            for at in self._order:
+            for at in order:
                 found[at] = look(project, files[at], *arguments)
             return zip(files, found, strict=True)
         together = [(each, [None] * len(files)) for each in self._expected]
-        for at in self._order:
+        for at in order:
             file = files[at]
             for each, values in together:
                 values[at] = each(project, file)
         self._ahead.update(together)
         self._expected.clear()
         return self.by_file(project, look, arguments)
+
+    def _ordered(self, files: Sequence[File]) -> list[int]:
+        """Copies of a file one after the other: what is decoded for the first is there for the next."""
+        if not self._order:
+            first: dict[int, int] = {}
+            places = [first.setdefault(id(file.facts), at) for at, file in enumerate(files)]
+            self._order = sorted(range(len(files)), key=places.__getitem__)
+        return self._order
+
+    def known(self, what: str) -> dict[Any, Any]:
+        """See `Project.knows`."""
+        return {}
 
     def expect(self, looks: Iterable[Maker]) -> None:
         """See `Project.expect`."""
@@ -99,12 +107,14 @@ class Memory:
         """See `Project.table`."""
         known = self._made.get(rows)
         if known is None:
-            known = self._made[rows] = ((), _Rows(project.files, rows))
+            known = self._made[rows] = ((), Rows(project.files, rows))
         found: Table[T] = known[1]
         return found
 
 
-class _Rows:
+class Rows:
+    """Rows of all files by name; see `Table`."""
+
     def __init__(self, files: Iterable[File], rows: Callable[[File], Iterable[tuple[Hashable, Any]]]) -> None:
         # A file and a row of it where a name has one, else a flat list of both: pairs take four times as much.
         self._rows: dict[Hashable, tuple[File, Any] | list[Any]] = {}
@@ -119,12 +129,23 @@ class _Rows:
                         named[name] = [*known, file, row]
 
     def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
+        """See `Table.get`."""
         found = self._rows.get(name)
         if found is None:
             return ()
         return _Pairs(found) if isinstance(found, list) else (found,)
 
+    def put(self, name: Hashable, pairs: Sequence[tuple[File, Any]]) -> None:
+        """Other rows for a name."""
+        if len(pairs) > 1:
+            self._rows[name] = [each for pair in pairs for each in pair]
+        elif pairs:
+            self._rows[name] = pairs[0]
+        else:
+            self._rows.pop(name, None)
+
     def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
+        """See `Table.shared`."""
         return (_Pairs(rows) for rows in self._rows.values() if isinstance(rows, list))
 
 

@@ -234,16 +234,14 @@ class Project:
         self._sources: dict[File, tuple[list[Import], list[Symbol]]] = {}
         self._named: dict[str, list[File]] = {}
         """Files by the dotted names that lead to them, as far as those were asked for."""
-        self._ancestry: dict[tuple[str, int], Ancestry] = {}
-        self._taken: dict[tuple[File, str], Reached] = {}
+        self._ancestry: dict[tuple[str, int], Ancestry] = self.knows("ancestry")
+        self._taken: dict[tuple[File, str], Reached] = self.knows("taken")
         """What names give that are taken from a module."""
         self._own: dict[int, tuple[Class, dict[str, Member]]] = {}
         """Members by name, by the identity of the class's row: copies of a file share it."""
         self._open: dict[tuple[str, int], int] = {}
         """Classes whose ancestry is being looked up, and how deep."""
         self._circle = _NO_CIRCLE
-        self.forgets(self._ancestry)
-        self.forgets(self._taken)
         for file in self.files:
             file.names = self._memory.names(file)
 
@@ -290,12 +288,18 @@ class Project:
             known = self._companions[kind] = kind(self)
         return known
 
+    def knows(self, what: str) -> dict[Any, Any]:
+        """An empty dict for what is found out of facts on the way, whoever asks. What is missing in it when it is
+        asked for is found out then, and put into it, or popped from it when it is not to be kept."""
+        return self._memory.known(what)
+
     def forgets(self, remembered: dict[Any, Any]) -> None:
-        """Empty a dict whenever nothing may be known that was not read; see `session`."""
+        """Empty a dict whenever another file is looked at: what is found out for one alone, which nothing asks for that
+        goes into a dict of `knows`."""
         self._forgotten.append(remembered)
 
     def forget(self) -> None:
-        """Know nothing that was read in files."""
+        """Know nothing of the file that was looked at."""
         for each in self._forgotten:
             each.clear()
 
@@ -304,10 +308,8 @@ class Project:
         other = copy.copy(self)
         other._forgotten = []
         other._companions = {}
-        other._ancestry = {}
-        other.forgets(other._ancestry)
-        other._taken = {}
-        other.forgets(other._taken)
+        other._ancestry = other.knows("ancestry")
+        other._taken = other.knows("taken")
         return other
 
     def _file(self, path: str, facts: FileFacts) -> File:
@@ -477,6 +479,8 @@ class Project:
             # What is not known may be known to who has fewer hops behind him.
             if reached.symbol.kind != "unknown":
                 self._taken[key] = reached
+            else:
+                self._taken.pop(key, None)
         return reached
 
     def _take(self, file: File, name: str, hops: int) -> Reached:
@@ -617,12 +621,12 @@ class Project:
         """A class and its bases."""
         assert symbol.file is not None
         key = (symbol.file.path, symbol.index)
-        known = self._ancestry.get(key)
-        if known is not None:
-            return known
         if key in self._open:
             self._circle = min(self._circle, self._open[key])
             return Ancestry((symbol,), False, (), (self.own(symbol),))  # a circle ends here
+        known = self._ancestry.get(key)
+        if known is not None:
+            return known
         depth = self._open[key] = len(self._open)
         around, self._circle = self._circle, _NO_CIRCLE
         try:
@@ -631,6 +635,8 @@ class Project:
             if self._circle >= depth:
                 self._ancestry[key] = known
                 self._circle = _NO_CIRCLE
+            else:
+                self._ancestry.pop(key, None)
         finally:
             del self._open[key]
             self._circle = min(around, self._circle)

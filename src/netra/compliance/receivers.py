@@ -63,14 +63,12 @@ class Receivers:
         self._methods: dict[tuple[str, int], dict[str, Function]] = {}
         self._given = project.table(given)
         self._children = project.table(_children)
-        self._descendants: dict[tuple[str, int], list[Symbol]] = {}
-        self._named_below: dict[str, list[tuple[Symbol, Ancestry]]] = {}
+        self._descendants: dict[tuple[str, int], list[Symbol]] = project.knows("descendants")
+        self._named_below: dict[str, list[tuple[Symbol, Ancestry]]] = project.knows("classes below a name")
         self._below_kept = 0
-        self._made: dict[tuple[str, int], bool] = {}
-        for each in (self._resolved, self._owners, self._held, self._has, self._methods, self._descendants):
+        self._made: dict[tuple[str, int], bool] = project.knows("made")
+        for each in (self._resolved, self._owners, self._held, self._has):
             project.forgets(each)
-        for of_all in (self._named_below, self._made):
-            project.forgets(of_all)
 
     def of(self, file: File, read: Read) -> Receiver | None:
         """The class of what an attribute is read from; None when it is not known."""
@@ -188,10 +186,11 @@ class Receivers:
         """The functions in the body of a class, by name; of several of one name the last."""
         assert symbol.file is not None
         key = (symbol.file.path, symbol.index)
+        facts = symbol.file.facts  # read by whoever asks, also when the answer is at hand
         if key not in self._methods:
             if len(self._methods) > MOST_CLASSES:
                 self._methods.clear()
-            for each in symbol.file.facts.functions:
+            for each in facts.functions:
                 if each.owner != MODULE:
                     self._methods.setdefault((symbol.file.path, each.owner), {})[each.name] = each
             self._methods.setdefault(key, {})

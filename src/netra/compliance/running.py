@@ -139,15 +139,17 @@ def look(place: Target, progress: Progress = lambda what, done, of: None) -> Rep
 
 
 @contextmanager
-def unhurried_gc() -> Iterator[None]:
-    """Without looking for cycles among millions of rows that have none, neither now nor when it is over."""
+def unhurried_gc(*, freeze: bool = True) -> Iterator[None]:
+    """Without looking for cycles among millions of rows that have none, neither now nor, if what is there is to stay,
+    when it is over."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
-            gc.freeze()
+            if freeze:
+                gc.freeze()
             gc.enable()
 
 

@@ -2,52 +2,116 @@
 
 While something is made, every file whose facts are read is written down, and every name that is looked up in a table.
 After a change only what read the changed file, or a name whose rows changed, is made again: parts (`by_file`), and of
-the whole (`once`) also what was made of parts that came out otherwise. Other files or another configuration begin anew:
-modules may then mean something else.
+the whole (`once`) also what was made of parts that came out otherwise. What the project itself finds out on the way
+(the ancestry of a class) is found out once a check; what was read for it is written down once too, however many parts
+ask for it. Other files or another configuration begin anew: modules may then mean something else.
+
+A large tree has millions of notes, so a note is one number: the hash of what was read. Two things of one hash would
+only make something again that holds.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass
+from itertools import count, zip_longest
 from typing import Any, Final
 
 from msgspec import structs
 
 from .bindings import Names, codes
 from .facts import Assignment, Class, FileFacts, Import
-from .memory import Maker, Memory, T, Table
+from .memory import Maker, Memory, Rows, T, Table
 from .project import File, Project, Symbol
 
-Name = tuple[Hashable, ...]
-"""A part of what is known: a table and a name in it, or all that have several rows; a file and a name that is bound
-there; a file, a table of its facts and a row there, apart from where that stands."""
+Note = int
+"""The hash of something that is known: a file; a table and a name in it, or all that have several rows; a file and a
+name that is bound there; a file, a table of its facts and a row there, apart from where that stands; something that the
+project found out."""
 _SHARED: Final = object()
+_BUCKETS: Final = 1 << 16
 
 
 class _Trace:
     """What is read: by the innermost of what is being made."""
 
-    __slots__ = ("asked", "reading")
+    __slots__ = ("asked", "derived", "open", "reading")
 
     def __init__(self) -> None:
-        self.reading: set[File | Name] | None = None
+        self.reading: set[Note] | None = None
         self.asked: dict[Maker, tuple[Any, ...]] = {}
+        self.open: list[tuple[Note, set[Note]]] = []
+        """What the project is finding out, and what was being read around it."""
+        self.derived: Callable[[Note, set[Note]], None] = lambda note, read: None
+
+    def begin(self, note: Note) -> None:
+        """Something is being found out."""
+        if (reading := self.reading) is not None:
+            self.open.append((note, reading))
+            self.reading = set()
+
+    def end(self, note: Note, *, kept: bool) -> None:
+        """It is found out, and was read itself; what is not kept was read for what is around it."""
+        if (read := self.reading) is not None:
+            began, around = self.open.pop()
+            assert began == note
+            self.reading = around
+            if kept:
+                self.derived(note, read)
+                around.add(note)
+            else:
+                around |= read
+
+
+class _Known(dict[Any, Any]):
+    """What the project finds out, and keeps as long as a check: who asks reads what was read for it."""
+
+    __slots__ = ("_trace", "_what")
+
+    def __init__(self, trace: _Trace, what: str) -> None:
+        super().__init__()
+        self._trace = trace
+        self._what = what
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        known = key in self
+        return self[key] if known else default
+
+    def __contains__(self, key: object) -> bool:
+        known = super().__contains__(key)
+        note = hash((self._what, key))
+        if not known:
+            self._trace.begin(note)
+        elif (reading := self._trace.reading) is not None:
+            reading.add(note)
+        return known
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._trace.end(hash((self._what, key)), kept=True)
+
+    def pop(self, key: Any, default: Any = None, /) -> Any:
+        """What was missing is found out, and not kept."""
+        self._trace.end(hash((self._what, key)), kept=False)
+        return default
 
 
 class _SeenFile(File):
     """A file that says when it is read."""
 
-    __slots__ = ("_facts", "_names", "trace")
+    __slots__ = ("_facts", "_names", "note", "number", "trace")
     trace: _Trace
+    number: int
+    """Its place among the files."""
+    note: Note
     _facts: FileFacts
     _names: Names
 
     def _get_facts(self) -> FileFacts:
         if (reading := self.trace.reading) is not None:
-            reading.add(self)
+            reading.add(self.note)
         return self._facts
 
     def _set_facts(self, facts: FileFacts) -> None:
@@ -70,20 +134,21 @@ class _SeenFile(File):
 
     def _row(self, table: str, index: int, rows: list[T]) -> T:
         if (reading := self.trace.reading) is not None:
-            reading.add((self, table, index))
+            reading.add(hash((self, table, index)))
         return rows[index]
 
-    def take(self, facts: FileFacts) -> set[Name]:
-        """Take other facts. Which parts of what was known of the file are others now."""
+    def take(self, facts: FileFacts) -> set[Note]:
+        """Take other facts. Which parts of what was known of the file are others now, itself among them."""
         before, bound = self._facts, self._names.codes()
         self._facts = facts
-        self.seen.clear()
+        self.seen = defaultdict(list)  # copies of the file share the one before
         self._names = _SeenNames(self)
         now = self._names.codes()
-        changed: set[Name] = {(self, name) for name in {*bound, *now} if bound.get(name) != now.get(name)}
+        changed = {hash((self, name)) for name in {*bound, *now} if bound.get(name) != now.get(name)}
+        changed.add(self.note)
         for table, shape in _SHAPES.items():
             rows = zip_longest(getattr(before, table), getattr(facts, table))
-            changed |= {(self, table, at) for at, (old, new) in enumerate(rows) if shape(old) != shape(new)}
+            changed |= {hash((self, table, at)) for at, (old, new) in enumerate(rows) if shape(old) != shape(new)}
         return changed
 
     facts = property(_get_facts, _set_facts)
@@ -93,50 +158,51 @@ class _SeenFile(File):
 class _SeenNames(Names):
     """Names that say which of them are looked up."""
 
-    __slots__ = ("_trace",)
+    __slots__ = ("_trace", "_whole")
 
     def __init__(self, file: _SeenFile) -> None:
         super().__init__(file)
         self._trace = file.trace
+        self._whole = file.note
         self._bound = codes(file)  # now, so that it is not taken for something that is read
 
     def __getitem__(self, name: str) -> list[Symbol]:
-        self._note((self._file, name))
+        self._note(hash((self._file, name)))
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None, /) -> Any:
-        self._note((self._file, name))
+        self._note(hash((self._file, name)))
         return super().get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        self._note((self._file, name))
+        self._note(hash((self._file, name)))
         return super().__contains__(name)
 
     def __iter__(self) -> Iterator[str]:
-        self._note(self._file)
+        self._note(self._whole)
         return super().__iter__()
 
     def __len__(self) -> int:
-        self._note(self._file)
+        self._note(self._whole)
         return super().__len__()
 
     def items(self) -> ItemsView[str, list[Symbol]]:
-        self._note(self._file)
+        self._note(self._whole)
         return super().items()
 
     def defined(self) -> Iterator[tuple[str, int]]:
-        self._note(self._file)
+        self._note(self._whole)
         return super().defined()
 
     def several(self) -> Iterator[tuple[str, list[Symbol]]]:
-        self._note(self._file)
+        self._note(self._whole)
         return super().several()
 
     def _locals(self) -> dict[tuple[int, str], Symbol]:
-        self._note(self._file)
+        self._note(self._whole)
         return super()._locals()
 
-    def _note(self, what: File | Name) -> None:
+    def _note(self, what: Note) -> None:
         if (reading := self._trace.reading) is not None:
             reading.add(what)
 
@@ -167,78 +233,126 @@ _SHAPES: Final[dict[str, Callable[[Any], Hashable]]] = {
 class _Whole:
     arguments: tuple[Any, ...]
     value: Any
-    read: set[File | Name]
+    read: array[Note]
     asked: dict[Maker, tuple[Any, ...]]
     """What it was made of: parts and other wholes."""
     changed: int
     """When it was made."""
     checked: int
     """When it was last known to hold."""
+    stale: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Parts:
+    """What a look makes of each file, by its number.
+
+    Args:
+        first: the number as a reader of the first file's part; the others follow.
+    """
+
     arguments: tuple[Any, ...]
+    first: int
     changed: int
-    values: dict[File, Any] = field(default_factory=dict)
-    read: dict[File, set[File | Name]] = field(default_factory=dict)
-    stale: set[File] = field(default_factory=set)
+    values: list[Any]
+    stale: set[int]
 
 
-class _Rows:
+class _Readers:
+    """Who read what. Readers are numbers; they are found by the low bits of what they read, and asked."""
+
+    def __init__(self) -> None:
+        self._read: list[Note | array[Note]] = []
+        self._found: list[array[int]] = [array("I") for _ in range(_BUCKETS)]
+        self._derived: dict[Note, int] = {}
+        self._note_of: dict[int, Note] = {}
+
+    def more(self, count: int) -> int:
+        """The first of new readers."""
+        first = len(self._read)
+        self._read += [_NOTHING] * count
+        return first
+
+    def reads(self, reader: int, read: set[Note]) -> None:
+        """What one read, instead of what it read before."""
+        is_new = self._read[reader] is _NOTHING
+        self._read[reader] = next(iter(read)) if len(read) == 1 else array("q", read)
+        for note in read:
+            found = self._found[note % _BUCKETS]
+            if not found or (found[-1] != reader if is_new else reader not in found):
+                found.append(reader)
+
+    def derive(self, note: Note, read: set[Note]) -> None:
+        """What was read for something that is read itself."""
+        reader = self._derived.get(note)
+        if reader is None:
+            reader = self._derived[note] = self.more(1)
+            self._note_of[reader] = note
+        self.reads(reader, read)
+
+    def of(self, changed: set[Note]) -> set[int]:
+        """Who read something that changed. What was derived of it is added to what changed."""
+        stale: set[int] = set()
+        waiting = [*changed]
+        while waiting:
+            each = waiting.pop()
+            for reader in set(self._found[each % _BUCKETS]) - stale:
+                read = self._read[reader]
+                if each == read or (not isinstance(read, int) and each in read):
+                    stale.add(reader)
+                    if (note := self._note_of.get(reader)) is not None and note not in changed:
+                        changed.add(note)
+                        waiting.append(note)
+        return stale
+
+
+_NOTHING: Final[array[Note]] = array("q")
+
+
+class _SeenRows(Rows):
+    """Rows that say which of them are asked for."""
+
     def __init__(
         self, trace: _Trace, rows: Callable[[File], Iterable[tuple[Hashable, Any]]], files: Iterable[File]
     ) -> None:
         self._trace = trace
         self._make = rows
-        self._of: dict[File, dict[Hashable, list[Any]]] = {}
-        self._named: dict[Hashable, dict[File, list[Any]]] = defaultdict(dict)
-        self._several: dict[Hashable, None] = {}
-        for file in files:
-            self.update(file)
+        reading, trace.reading = trace.reading, None
+        super().__init__(files, rows)
+        trace.reading = reading
 
     def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
         if (reading := self._trace.reading) is not None:
-            reading.add((self._make, name))
-        return self._rows(name)
+            reading.add(hash((self._make, name)))
+        return super().get(name)
 
     def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
         if (reading := self._trace.reading) is not None:
-            reading.add((self._make, _SHARED))
-        return map(self._rows, self._several)
+            reading.add(hash((self._make, _SHARED)))
+        return super().shared()
 
-    def _rows(self, name: Hashable) -> Sequence[tuple[File, Any]]:
-        by_file = self._named.get(name)
-        if not by_file:
-            return ()
-        files = sorted(by_file, key=lambda file: file.path) if len(by_file) > 1 else by_file
-        return [(file, row) for file in files for row in by_file[file]]
-
-    def update(self, file: File) -> set[Name]:
-        """Take the rows of a file; the names whose rows are others now."""
+    def of(self, file: File) -> dict[Hashable, list[Any]]:
+        """The rows of a file, by name."""
         rows: dict[Hashable, list[Any]] = defaultdict(list)
-        reading, self._trace.reading = self._trace.reading, None
         for name, row in self._make(file):
             rows[name].append(row)
-        self._trace.reading = reading
-        before = self._of.get(file, {})
-        self._of[file] = rows
-        changed = {name for name in {*before, *rows} if before.get(name) != rows.get(name)}
-        shared = False
-        for name in changed:
-            named = self._named[name]
-            if name in rows:
-                named[file] = rows[name]
-            else:
-                del named[file]
-            several = len(named) > 1 or any(len(each) > 1 for each in named.values())
-            shared = shared or several or name in self._several
-            if several:
-                self._several[name] = None
-            else:
-                self._several.pop(name, None)
-        names: set[Name] = {(self._make, name) for name in changed}
-        return {*names, (self._make, _SHARED)} if shared else names
+        return rows
+
+    def update(self, file: File, before: dict[Hashable, list[Any]]) -> set[Note]:
+        """Take the rows of a file that had others before; what is known otherwise now."""
+        now = self.of(file)
+        changed: set[Note] = set()
+        for name in {*before, *now}:
+            if before.get(name) != now.get(name):
+                changed.add(hash((self._make, name)))
+                known = super().get(name)
+                pairs = [pair for pair in known if pair[0] is not file]
+                pairs += [(file, row) for row in now.get(name, ())]
+                pairs.sort(key=lambda pair: pair[0].path)
+                self.put(name, pairs)
+                if len(known) > 1 or len(pairs) > 1:
+                    changed.add(hash((self._make, _SHARED)))
+        return changed
 
 
 class WatchSession(Memory):
@@ -253,12 +367,18 @@ class WatchSession(Memory):
 
     def _begin_anew(self) -> None:
         self._now = 1
-        self._just_changed: set[File | Name] = set()
-        self._changed: dict[File | Name, int] = {}
         self._wholes: dict[Maker, _Whole] = {}
         self._parts: dict[Maker, _Parts] = {}
-        self._tables: dict[Maker, _Rows] = {}
-        self._readers: dict[File | Name, set[tuple[_Parts, File]]] = defaultdict(set)
+        self._tables: dict[Maker, _SeenRows] = {}
+        self._readers = _Readers()
+        self._trace.derived = self._readers.derive
+        self._files = count()
+        self._order.clear()
+
+    def end(self) -> None:
+        """Know nothing any more."""
+        self._project = None
+        self._begin_anew()
 
     def project(
         self, read: Sequence[tuple[str, FileFacts]], frame: tuple[Any, ...], make: Callable[[], Project]
@@ -271,45 +391,53 @@ class WatchSession(Memory):
         """
         frame = ([path for path, _ in read], *frame)
         if self._project is None or self._frame != frame:
-            self._project = None
-            self._begin_anew()
+            self.end()
             self._project, self._frame = make(), frame
+            self._seen.clear()  # facts that come may have the place in memory of some that went
             return self._project
-        changed = [
-            (file, facts)
-            for file, (_, facts) in zip(self._project.files, read, strict=True)
-            if file.facts is not facts and file.facts != facts
-        ]
-        names: set[Name] = set()
-        for file, facts in changed:
-            assert isinstance(file, _SeenFile)
-            names |= file.take(facts)
-        self._step([file for file, _ in changed], names)
+        self._take(
+            [
+                (file, facts)
+                for file, (_, facts) in zip(self._project.files, read, strict=True)
+                if file.facts is not facts and file.facts != facts
+            ]
+        )
         self._project = self._project.renewed()
         return self._project
 
-    def _step(self, files: Sequence[File], names: set[Name]) -> None:
+    def _take(self, fresh: Sequence[tuple[File, FileFacts]]) -> None:
         self._now += 1
-        just: set[File | Name] = {*files, *names}
-        for table in self._tables.values():
-            for file in files:
-                just |= table.update(file)
-        self._just_changed = just
-        for each in just:
-            self._changed[each] = self._now
-            for parts, file in self._readers.get(each, ()):
-                parts.stale.add(file)
+        changed: set[Note] = set()
+        for file, facts in fresh:
+            assert isinstance(file, _SeenFile)
+            before = [(table, table.of(file)) for table in self._tables.values()]
+            changed |= file.take(facts)
+            for table, rows in before:
+                changed |= table.update(file, rows)
+        stale = self._readers.of(changed)
+        for parts in self._parts.values():
+            after = parts.first + len(parts.values)
+            parts.stale |= {reader - parts.first for reader in stale if parts.first <= reader < after}
+        for whole in self._wholes.values():
+            whole.stale = whole.stale or not changed.isdisjoint(whole.read)
 
     def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
         """A file that says when it is read."""
-        file = _SeenFile(path, facts, package_root, module, is_package)
+        seen = self._seen.setdefault(id(facts), defaultdict(list))
+        file = _SeenFile(path, facts, package_root, module, is_package, seen=seen)
         file.trace = self._trace
+        file.number = next(self._files)
+        file.note = hash(file)
         return file
 
     def names(self, file: File) -> Names:
         """Names that say which of them are looked up."""
         assert isinstance(file, _SeenFile)
         return _SeenNames(file)
+
+    def known(self, what: str) -> dict[Any, Any]:
+        """See `Project.knows`."""
+        return _Known(self._trace, what)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""
@@ -319,10 +447,7 @@ class WatchSession(Memory):
     def by_file(self, project: Project, look: Maker, arguments: tuple[Any, ...]) -> Iterator[tuple[File, Any]]:
         """See `Project.by_file`."""
         self._trace.asked[look] = arguments
-        return iter(self._updated(project, look, arguments).values.items())
-
-    def expect(self, looks: Iterable[Maker]) -> None:
-        """Nothing: what a watcher makes of a file depends on what was read for that alone."""
+        return zip(project.files, self._updated(project, look, arguments).values, strict=True)
 
     def done(self, rows: Maker) -> None:
         """Nothing: the next change asks for it again."""
@@ -331,7 +456,7 @@ class WatchSession(Memory):
         """See `Project.table`."""
         known = self._tables.get(rows)
         if known is None:
-            known = self._tables[rows] = _Rows(self._trace, rows, project.files)
+            known = self._tables[rows] = _SeenRows(self._trace, rows, project.files)
         return known
 
     def _whole(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> _Whole:
@@ -340,17 +465,14 @@ class WatchSession(Memory):
             known.checked = self._now
             return known
         value, read, asked = self._traced(project, make, (project, *arguments))
-        known = self._wholes[make] = _Whole(arguments, value, read, asked, self._now, self._now)
+        known = self._wholes[make] = _Whole(arguments, value, array("q", read), asked, self._now, self._now)
         return known
 
     def _holds(self, project: Project, known: _Whole) -> bool:
         since = known.checked
         if since == self._now:
             return True
-        if since == self._now - 1:
-            if not known.read.isdisjoint(self._just_changed):
-                return False
-        elif any(self._changed.get(each, 0) > since for each in known.read):
+        if known.stale:
             return False
         for make, arguments in known.asked.items():
             part = make in self._parts
@@ -362,37 +484,48 @@ class WatchSession(Memory):
     def _updated(self, project: Project, look: Maker, arguments: tuple[Any, ...]) -> _Parts:
         """The parts by file, with those made again that read something else before."""
         known = self._parts.get(look)
-        if known is None or known.arguments != arguments:
-            known = self._parts[look] = _Parts(arguments, self._now, stale=set(project.files))
-            known.values = dict.fromkeys(project.files)
-        for file in tuple(known.stale):
-            value, read, asked = self._traced(project, look, (project, file, *arguments))
-            if asked:
-                raise TypeError(f"{look.__qualname__} looks at one file and asks for the whole: {[*asked]}")
-            before = known.read.get(file, set())
-            for each in before - read:
-                self._readers[each].discard((known, file))
-            for each in read - before:
-                self._readers[each].add((known, file))
-            if file not in known.read or value != known.values[file]:
-                known.values[file] = value
-                known.changed = self._now
-            known.read[file] = read
-            known.stale.discard(file)
-        return known
+        if known is not None and known.arguments == arguments:
+            for number in sorted(known.stale):
+                self._make(project, look, known, number)
+            return known
+        looks = [look]
+        if look in self._expected:
+            looks += [each for each in self._expected if each not in self._parts and each is not look]
+        files = len(project.files)
+        together = {
+            each: _Parts(
+                arguments if each is look else (), self._readers.more(files), self._now, [None] * files, {*range(files)}
+            )
+            for each in looks
+        }
+        self._parts |= together
+        for number in self._ordered(project.files):
+            for each, parts in together.items():
+                self._make(project, each, parts, number)
+        return together[look]
+
+    def _make(self, project: Project, look: Maker, parts: _Parts, number: int) -> None:
+        value, read, asked = self._traced(project, look, (project, project.files[number], *parts.arguments))
+        if asked:
+            raise TypeError(f"{look.__qualname__} looks at one file and asks for the whole: {[*asked]}")
+        self._readers.reads(parts.first + number, read)
+        if value != parts.values[number]:
+            parts.values[number] = value
+            parts.changed = self._now
+        parts.stale.discard(number)
 
     def _traced(
         self, project: Project, make: Maker, arguments: tuple[Any, ...]
-    ) -> tuple[Any, set[File | Name], dict[Maker, tuple[Any, ...]]]:
+    ) -> tuple[Any, set[Note], dict[Maker, tuple[Any, ...]]]:
         trace = self._trace
-        before = trace.reading, trace.asked
-        read: set[File | Name] = set()
+        before = trace.reading, trace.asked, trace.open
+        read: set[Note] = set()
         asked: dict[Maker, tuple[Any, ...]] = {}
-        trace.reading, trace.asked = read, asked
-        # What the project remembers was read for something else; nobody would write it down again.
+        trace.reading, trace.asked, trace.open = read, asked, []
+        # What is remembered for one file was read for something else; nobody would write it down again.
         project.forget()
         try:
             return make(*arguments), read, asked
         finally:
-            trace.reading, trace.asked = before
+            trace.reading, trace.asked, trace.open = before
             project.forget()

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 import typer
+from msgspec.structs import replace
 from watchfiles import Change, DefaultFilter
 from watchfiles import watch as changes_of
 
@@ -27,6 +28,7 @@ from .check import judge, read_one, selected
 from .command import colours, complain
 from .config import ConfigError
 from .outcome import Outcome, Report
+from .project import Project
 from .report.data import finding as as_data
 from .report.text import block, clean, last_line
 from .rule import Finding
@@ -52,21 +54,33 @@ class Watched:
         self._rules = selected(self.place.config)
         self._session = WatchSession()
         self._is_warm = False
+        self._left_over = False
 
     def outcome(self) -> Outcome:
         """What is shown of the last check."""
         return judged(self.request, self.place, self.report)
 
-    def warm_up(self) -> None:
-        """Find out, while nobody waits, what the next change is compared with: a kept report does not say it."""
+    def rest(self) -> None:
+        """While nobody waits: find out what the next change is compared with, which a kept report does not say, and
+        clear away what the checks before left."""
         if not self._is_warm:
             self._judge(self.report.tree)
+        if self._left_over:
+            gc.collect()
+            self._left_over = False
 
     def _judge(self, tree: Tree) -> None:
-        with unhurried_gc():
+        anew = not self._is_warm or tree != self.report.tree
+        if anew:
+            # What the check before found out would be in memory beside what this one does.
+            self.report = replace(self.report, project=Project(()))
+            self._session.end()
+            gc.unfreeze()
+            gc.collect()
+        with unhurried_gc(freeze=anew):
             facts = [(name, self._facts[name]) for name in tree.python]
             self.report = judge(tree, facts, self.place.config, self._rules, session=self._session)
-        self._is_warm = True
+        self._is_warm = self._left_over = True
 
     def again(self, changed: Iterable[Path], *, moved: bool) -> bool:
         """Check again after some files changed. Whether anything was read.
@@ -167,7 +181,7 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
             if stop.is_set():
                 break
             if not changes:
-                watched.warm_up()  # changes are listened to by now
+                watched.rest()  # changes are listened to by now
                 continue
             began = time.perf_counter()
             try:
@@ -179,8 +193,6 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
             if done:
                 printer.next(outcome, time.perf_counter() - began)
                 sys.stdout.flush()
-                gc.unfreeze()
-                gc.collect()  # the tables before, while nobody waits
     if not as_json:
         typer.echo("Stopped.")
     return outcome.code
