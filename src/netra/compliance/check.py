@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from .config import Config, ConfigError, ScopeName, matches, scope_by_name
-from .declared import declared
+from .declared import built, declared
 from .deployables import Deployables
 from .facts import FileFacts
 from .housekeeping import HOUSEKEEPING, UNUSED, unused_suppressions
@@ -87,15 +87,18 @@ def judge(
         started = now
 
     ordered = sorted(read, key=itemgetter(0))
-    names = declared(tree.root)
+    names, made = declared(tree.root), built(tree.root)
 
     def join() -> Project:
         project = placed(Project(ordered, tree.others, config.source_roots, session), config)
         project.declared = names
+        project.built = made
         project.services = tree.services
         return project
 
-    project = join() if session is None else session.project(ordered, (tree.others, tree.services, names, config), join)
+    project = (
+        join() if session is None else session.project(ordered, (tree.others, tree.services, names, made, config), join)
+    )
     lap("join")
     project.expect(look for rule in rules for look in rule.looks)
     found: list[Finding] = []

@@ -1,4 +1,4 @@
-"""Which other distributions a code base says it needs: names in `pyproject.toml` and `requirements*.txt` of its root.
+"""What the files at a code base's root say: which other distributions it needs, and which modules a build makes.
 
 Nothing is imported and nothing is asked of the environment, so that an answer is the same everywhere.
 """
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_SCRIPTS = ("setup.py", "build.py", "pyproject.toml")
+_QUOTED = re.compile(r"""["']([\w./]+(?:\.?\*)?)["']""")
+_SUFFIX = re.compile(r"\.(?:pyx?|c|so|pyd)$")
 _MODULES = {
     "attrs": "attr", "beautifulsoup4": "bs4", "opencv_python": "cv2", "pillow": "PIL", "pyjwt": "jwt",
     "python_dateutil": "dateutil", "python_dotenv": "dotenv", "pyyaml": "yaml", "scikit_learn": "sklearn",
@@ -47,6 +50,24 @@ def declared(root: Path) -> frozenset[str]:
     found -= {own, "python"}
     found -= {_normal(name) for name in _table(document, "tool", "uv", "sources")}
     return frozenset(_MODULES.get(name, name) for name in found)
+
+
+def built(root: Path) -> frozenset[str]:
+    """Modules that the scripts which build or pack a code base speak of: dotted names, and names of files with a dot
+    before them (`.ticks` for `ticks.py`)."""
+    found: set[str] = set()
+    for name in _SCRIPTS:
+        try:
+            text = (root / name).read_text("utf-8", "replace")
+        except OSError:
+            continue
+        for quoted in _QUOTED.findall(text):
+            stem, is_file = _SUFFIX.subn("", quoted.replace("/", "."))
+            if is_file:
+                found.add(f".{stem.rpartition('.')[2]}")
+            elif "." in (dotted := stem.rstrip(".*")):
+                found.add(dotted)
+    return frozenset(found)
 
 
 def _requirements(document: dict[str, Any]) -> Iterator[str]:

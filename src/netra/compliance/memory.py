@@ -83,6 +83,10 @@ class Memory:
         self._expected.clear()
         return self.by_file(project, look, arguments)
 
+    def by_name(self, project: Project, make: Maker, name: str) -> Any:
+        """See `Project.by_name`."""
+        return make(project, name)
+
     def _ordered(self, files: Sequence[File]) -> list[int]:
         """Copies of a file one after the other: what is decoded for the first is there for the next."""
         if not self._order:

@@ -226,6 +226,8 @@ class Project:
             self._other_tails[stem.rpartition("/")[2]].append(f"/{stem}")
         self.declared: frozenset[str] = frozenset()
         """Top-level modules of the distributions that the code base says it depends on (see `declared`)."""
+        self.built: frozenset[str] = frozenset()
+        """Modules that the scripts speak of which build the code base or pack it (see `declared.built`)."""
         self.services: tuple[str, ...] = ()
         """Directories that are deployed by themselves, as their manifests say (see `services`)."""
         self._modules: dict[tuple[str, str], Symbol] = {}
@@ -268,6 +270,11 @@ class Project:
         nothing that is made of all; its value can be compared, and is not changed."""
         assert not keywords
         return self._memory.by_file(self, look, arguments)
+
+    def by_name(self, make: Callable[[Project, str], _Value], name: str) -> _Value:
+        """What a function of a module makes of a name; see `by_file`. A single check does not keep it."""
+        made: _Value = self._memory.by_name(self, make, name)
+        return made
 
     def expect(self, looks: Iterable[Callable[[Project, File], Any]]) -> None:
         """Say what will be asked of `by_file`, so that it can be made together."""

@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .config import Config
-from .declared import declared
+from .declared import built, declared
 from .figures import Coverage, Figures, coverage, exposures, rule_hash
 from .known import SeenTree
 from .outcome import Report, Waived
@@ -149,7 +149,15 @@ def _name(looked: SeenTree, config: Config) -> str | None:
     digest = blake2b(_source(), digest_size=12)
     # Where it is kept, how fast it is found and what is made of it change nothing in what a report says.
     config = replace(config, jobs=0, cache_dir="", baseline="", history="", min_score=None, max_new=None)
-    rest = (sys.version_info, config, tree.services, sorted(tree.others), tree.unreadable, sorted(declared(tree.root)))
+    rest = (
+        sys.version_info,
+        config,
+        tree.services,
+        sorted(tree.others),
+        tree.unreadable,
+        sorted(declared(tree.root)),
+        sorted(built(tree.root)),
+    )
     digest.update(repr(rest).encode("utf-8", "surrogatepass"))
     digest.update("\0".join(tree.python).encode("utf-8", "surrogatepass"))
     digest.update(b"".join(looked.keys))

@@ -369,6 +369,7 @@ class WatchSession(Memory):
         self._now = 1
         self._wholes: dict[Maker, _Whole] = {}
         self._parts: dict[Maker, _Parts] = {}
+        self._named: dict[tuple[Maker, str], Any] = {}
         self._tables: dict[Maker, _SeenRows] = {}
         self._readers = _Readers()
         self._trace.derived = self._readers.derive
@@ -418,6 +419,8 @@ class WatchSession(Memory):
         for parts in self._parts.values():
             after = parts.first + len(parts.values)
             parts.stale |= {reader - parts.first for reader in stale if parts.first <= reader < after}
+        for key in [key for key in self._named if hash(key) in changed]:
+            del self._named[key]
         for whole in self._wholes.values():
             whole.stale = whole.stale or not changed.isdisjoint(whole.read)
 
@@ -448,6 +451,18 @@ class WatchSession(Memory):
         """See `Project.by_file`."""
         self._trace.asked[look] = arguments
         return zip(project.files, self._updated(project, look, arguments).values, strict=True)
+
+    def by_name(self, project: Project, make: Maker, name: str) -> Any:
+        """See `Project.by_name`."""
+        key = make, name
+        if (reading := self._trace.reading) is not None:
+            reading.add(hash(key))
+        if key not in self._named:
+            value, read, asked = self._traced(project, make, (project, name))
+            _ask_nothing(make, asked)
+            self._readers.derive(hash(key), read)
+            self._named[key] = value
+        return self._named[key]
 
     def done(self, rows: Maker) -> None:
         """Nothing: the next change asks for it again."""
@@ -506,8 +521,7 @@ class WatchSession(Memory):
 
     def _make(self, project: Project, look: Maker, parts: _Parts, number: int) -> None:
         value, read, asked = self._traced(project, look, (project, project.files[number], *parts.arguments))
-        if asked:
-            raise TypeError(f"{look.__qualname__} looks at one file and asks for the whole: {[*asked]}")
+        _ask_nothing(look, asked)
         self._readers.reads(parts.first + number, read)
         if value != parts.values[number]:
             parts.values[number] = value
@@ -529,3 +543,8 @@ class WatchSession(Memory):
         finally:
             trace.reading, trace.asked, trace.open = before
             project.forget()
+
+
+def _ask_nothing(look: Maker, asked: dict[Maker, tuple[Any, ...]]) -> None:
+    if asked:
+        raise TypeError(f"{look.__qualname__} looks at one file or name and asks for the whole: {[*asked]}")

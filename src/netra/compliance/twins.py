@@ -179,20 +179,19 @@ def _jaccard(one: Iterable[str], other: Iterable[str]) -> float:
 
 
 def _find(project: Project, config: Config) -> list[Family]:
-    by_name: dict[str, list[Symbol]] = defaultdict(list)
-    for rows in project.table(_public).shared():
-        for file, index in rows:
-            row = file.facts.classes[index]
-            by_name[row.name].append(Symbol("class", file, index, how=row.how))
-    groups = {
-        name: kept
-        for name, symbols in by_name.items()
-        if len(symbols) > 1 and len(kept := _meant_as_one(project, name, symbols)) > 1
-    }
+    groups = {}
+    for (file, index), *_ in project.table(_public).shared():
+        name = file.class_shape(index).name
+        if kept := project.by_name(_meant_as_one, name):
+            groups[name] = kept
     _leave_out_mirrors(groups)
     if not groups:
         return []
-    users = _users(project, set(groups))
+    users: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for name in groups:
+        for key, its_name, path in project.by_name(_users, name):
+            if its_name in groups:
+                users[key].add(path)
     deployables = project.once(Deployables, config)
     found: list[Family] = []
     for name, symbols in sorted(groups.items()):
@@ -227,11 +226,12 @@ def _public(file: File) -> Iterable[tuple[str, int]]:
 # Which definitions of a name are meant for the same thing
 
 
-def _meant_as_one(project: Project, name: str, symbols: list[Symbol]) -> list[Symbol]:
-    """Those of one name that have no reason to share it."""
+def _meant_as_one(project: Project, name: str) -> list[Symbol]:
+    """Those of one name that have no reason to share it; none or several."""
+    named = project.table(_public).get(name)
     symbols = [
         each
-        for each in symbols
+        for each in (Symbol("class", file, index, how=file.class_shape(index).how) for file, index in named)
         if not (
             _is_protocol(each) or each.home.module.rpartition(".")[2] in _FRONTS or _is_override(project, name, each)
         )
@@ -329,24 +329,23 @@ def _interfaces(project: Project, symbol: Symbol) -> set[tuple[str, str]]:
 # Who uses which
 
 
-def _users(project: Project, names: set[str]) -> dict[tuple[str, int], set[str]]:
-    """Files that take a class of one of these names from another module; packages that only pass it on are none."""
-    found: dict[tuple[str, int], set[str]] = defaultdict(set)
+def _users(project: Project, name: str) -> list[tuple[tuple[str, int], str, str]]:
+    """Files that take something of this name from another module, and it is a class: the class, its name, and the file.
+    Packages that only pass it on are none."""
+    found: list[tuple[tuple[str, int], str, str]] = []
 
     def used(symbol: Symbol, file: File) -> None:
-        if symbol.kind == "class" and symbol.file is not file and symbol.class_.name in names:
-            found[symbol.key].add(file.path)
+        if symbol.kind == "class" and symbol.file is not file:
+            found.append((symbol.key, symbol.shape.name, file.path))
 
-    imports, dotted = project.table(imports_by_name), project.table(_dotted)
-    for name in names:
-        for file, index in imports.get(name):
-            facts = file.facts
-            row = facts.imports[index]
-            passes_on = file.is_package and not facts.classes and not facts.functions
-            if not passes_on and not _tells_apart(file, row):
-                used(project.imported(file, row).symbol, file)
-        for file, whole in dotted.get(name):
-            used(project.lookup(file, whole).symbol, file)
+    for file, index in project.table(imports_by_name).get(name):
+        facts = file.facts
+        row = facts.imports[index]
+        passes_on = file.is_package and not facts.classes and not facts.functions
+        if not passes_on and not _tells_apart(file, row):
+            used(project.imported(file, row).symbol, file)
+    for file, whole in project.table(_dotted).get(name):
+        used(project.lookup(file, whole).symbol, file)
     return found
 
 

@@ -270,6 +270,8 @@ class Statements(Targets):
     def _expr(self, node: ast.Expr, place: Scene) -> None:
         if place.scope.index == MODULE and place.into is None and isinstance(node.value, ast.Call):
             self._called_at_top.add(dotted(node.value.func))
+            if any(isinstance(each, ast.Name) and each.id == "__name__" for each in node.value.args):
+                self._dynamic = True  # who is told which module this is may fill it
         self._expression(node.value, place)
 
     def _if(self, node: ast.If, place: Scene) -> None:

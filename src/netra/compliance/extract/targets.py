@@ -110,7 +110,9 @@ class Targets(Expressions):
             self._module_assignment(name, value, line, place)
 
     def _module_assignment(self, name: str, value: ast.expr | None, line: int, place: Scene) -> None:
-        if name == "__all__":
+        if name == "__getattr__":
+            self._dynamic = True
+        elif name == "__all__":
             exports = None if value is None else strings(value)
             if exports is None:
                 self._exports_more()

@@ -207,6 +207,13 @@ def _may_be_compiled(project: Project, file: File, name: str) -> bool:
     return file.is_package and ((name.startswith("_") and name.islower()) or project.may_build(file, name))
 
 
+def _is_built(project: Project, missing: str) -> bool:
+    """Whether a build makes a module, or leaves it out, by what its script says."""
+    parts = missing.split(".")
+    above = {".".join(parts[:length]) for length in range(2, len(parts) + 1)}
+    return not project.built.isdisjoint({*above, f".{parts[-1]}"})
+
+
 def _is_generated(name: str) -> bool:
     return name.lower().endswith(_GENERATED) or name in ("version", "__version__")
 
@@ -218,7 +225,7 @@ def _look(project: Project, config: Config) -> Iterator[Finding]:
     guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
     crashing: dict[tuple[str, str], list[_Broken]] = defaultdict(list)
     for each in _broken(project, config):
-        if each.file.path in inputs or each.missing in put:
+        if each.file.path in inputs or each.missing in put or _is_built(project, each.missing):
             continue
         index = index or _Index(project)
         if each.row.how & How.GUARDED and each.row.guard >= 0:

@@ -216,3 +216,17 @@ def test_a_module_that_is_put_into_sys_modules_is_there(tmp_path: Path) -> None:
     files = {**APP, "app/main.py": "from app.time import Clock\n"}
     files["app/__init__.py"] = "import sys\nimport app.core.clock\n\nsys.modules['app.time'] = app.core.clock\n"
     assert ids(check(tmp_path, files, IMPORTS)) == []
+
+
+def test_what_the_script_that_builds_or_packs_it_speaks_of_is_not_missing(tmp_path: Path) -> None:
+    setup = """
+        from setuptools import Extension, find_packages, setup
+
+        with open("app/core/figures.py", "w") as file:
+            file.write("x = 1")
+        setup(packages=find_packages(exclude=["app.server*"]), ext_modules=[Extension("app.core.ticker", [])])
+    """
+    text = "import app.server.main\nimport app.core.ticker\nfrom app.core import figures\n"
+    files = {**APP, "setup.py": setup, "app/main.py": text}
+    assert ids(check(tmp_path, files, IMPORTS)) == []
+    assert len(ids(check(tmp_path, {"setup.py": ""}, IMPORTS))) == 3

@@ -152,6 +152,8 @@ def test_moving_lines_keeps_the_fingerprint_and_another_name_changes_it(tmp_path
         pytest.param("for _name in ('Watch',):\n    locals()[_name] = _name\n", id="locals"),
         pytest.param("import app.fill\n\napp.fill.fill(app.fill.find_current_module())\n", id="told by a call"),
         pytest.param("from app.moving import moved\n\nmoved('app.other')\n", id="nothing but a call"),
+        pytest.param("from app.moving import moved\n\nx = 1\nmoved(__name__, 'other')\n", id="told its name"),
+        pytest.param("from app.moving import moved\n\n__getattr__, y = moved(1)\n", id="lazy"),
     ],
 )
 def test_a_module_that_fills_or_replaces_itself_may_have_any_name(tmp_path: Path, text: str) -> None:
