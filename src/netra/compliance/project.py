@@ -276,6 +276,11 @@ class Project:
         made: _Value = self._memory.by_name(self, make, name)
         return made
 
+    def by_name(self, make: Callable[[Project, str], _Value], name: str) -> _Value:
+        """What a function of a module makes of a name; see `by_file`. A single check does not keep it."""
+        made: _Value = self._memory.by_name(self, make, name)
+        return made
+
     def expect(self, looks: Iterable[Callable[[Project, File], Any]]) -> None:
         """Say what will be asked of `by_file`, so that it can be made together."""
         self._memory.expect(looks)
