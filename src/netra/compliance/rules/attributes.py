@@ -48,8 +48,10 @@ def looked(project: Project) -> CheckedReads:
 
 def _find(project: Project) -> CheckedReads:
     every = [found for _, found in project.by_file(_look) if found.reads]
-    inputs = test_inputs(project)
-    findings = [each for found in every for each in found.findings if each.place.path not in inputs]
+    findings = [each for found in every for each in found.findings]
+    if findings:
+        inputs = test_inputs(project)
+        findings = [each for each in findings if each.place.path not in inputs]
     return CheckedReads(findings, sum(each.reads for each in every), sum(each.checked for each in every))
 
 

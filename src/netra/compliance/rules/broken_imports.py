@@ -77,6 +77,10 @@ def _defined(file: File) -> Iterator[tuple[str, int]]:
     return file.names.defined()
 
 
+def _puts(file: File) -> Iterator[tuple[str, bool]]:
+    return ((name, True) for name in file.facts.puts)
+
+
 class _Index:
     """Where names and modules are, to say where something lives now."""
 
@@ -207,9 +211,12 @@ def _may_be_compiled(project: Project, file: File, name: str) -> bool:
     return file.is_package and ((name.startswith("_") and name.islower()) or project.may_build(file, name))
 
 
-def _is_built(project: Project, missing: str) -> bool:
-    """Whether a build makes a module, or leaves it out, by what its script says."""
-    parts = missing.split(".")
+def _is_put_there(project: Project, broken: _Broken) -> bool:
+    """Whether what is missing is there when it is asked for: a test has put it there, a module has, or a build has by
+    what its script says (or leaves it out together with who asks)."""
+    if broken.file.path in test_inputs(project) or project.table(_puts).get(broken.missing):
+        return True
+    parts = broken.missing.split(".")
     above = {".".join(parts[:length]) for length in range(2, len(parts) + 1)}
     return not project.built.isdisjoint({*above, f".{parts[-1]}"})
 
@@ -220,12 +227,10 @@ def _is_generated(name: str) -> bool:
 
 def _look(project: Project, config: Config) -> Iterator[Finding]:
     index: _Index | None = None
-    inputs = test_inputs(project)
-    put = {name for file in project.files for name in file.facts.puts}
     guarded: dict[tuple[str, int], list[_Broken]] = defaultdict(list)
     crashing: dict[tuple[str, str], list[_Broken]] = defaultdict(list)
     for each in _broken(project, config):
-        if each.file.path in inputs or each.missing in put or _is_built(project, each.missing):
+        if _is_put_there(project, each):
             continue
         index = index or _Index(project)
         if each.row.how & How.GUARDED and each.row.guard >= 0:
@@ -355,6 +360,7 @@ def _listed(names: list[str]) -> str:
 def _found(project: Project, config: Config) -> list[Finding]:
     found = list(_look(project, config))
     project.done(_defined)
+    project.done(_puts)
     return found
 
 
