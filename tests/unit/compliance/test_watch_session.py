@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netra.compliance.extract import extract
+from netra.compliance.glance import function_count
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.receivers import receivers
 from netra.compliance.session import WatchSession
@@ -15,6 +16,8 @@ FILES = {
     "shop/left.py": "from shop.base import Base\nfrom shop.right import Right\n\nclass Left(Base, Right):\n    pass\n",
     "shop/right.py": "from shop.left import Left\n\nclass Right(Left):\n    total = 1\n",
     "shop/user.py": "from shop.left import Left\nfrom shop.gone import Gone\n\nclass User(Left, Gone):\n    pass\n",
+    "shop/broken.py": "def broken(:\n",
+    "shop/late.py": "from shop.broken import Thing\n\nclass Late(Thing):\n    pass\n",
     "shop/alone.py": "class Alone:\n    names = 1\n",
     "shop/copy.py": "class Alone:\n    names = 1\n",
 }
@@ -100,6 +103,7 @@ def test_what_was_read_on_the_way_reaches_everybody_who_asked_first_or_later() -
         ("shop/left.py", "from shop.right import Right\n\nclass Left(Right):\n    pass\n"),
         ("shop/base.py", "from shop.right import Right\n\nclass Base(Right):\n    count = 1\n"),
         ("shop/user.py", "from shop.right import Right\n\nclass User(Right):\n    pass\n"),
+        ("shop/broken.py", "class Thing:\n    thing = 1\n"),
         ("shop/alone.py", "from shop.user import User\n\nclass Alone(User):\n    pass\n"),
     ],
 )
@@ -123,6 +127,8 @@ def test_a_copy_keeps_what_it_has_when_the_other_changes() -> None:
     project = watched.project()
     assert [*project.by_path["shop/alone.py"].names] == ["Alone"]
     assert [*project.by_path["shop/copy.py"].names] == ["Alone", "other"]
+    assert function_count(project.by_path["shop/copy.py"]) == 1
+    assert function_count(project.by_path["shop/alone.py"]) == 0
 
 
 def test_what_is_made_of_a_name_is_kept_until_its_rows_change() -> None:
