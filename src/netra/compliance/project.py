@@ -28,7 +28,7 @@ _Value = TypeVar("_Value")
 _Arguments = ParamSpec("_Arguments")
 
 _NO_CIRCLE: Final = sys.maxsize
-_NATIVE: Final = (".c", ".cc", ".cpp", ".rs")
+_NATIVE: Final = (".pyx", ".c", ".cc", ".cpp", ".rs")
 """Ends of files that extension modules are built of."""
 MOST_HOPS = 30
 """Imports that are followed from name to name; more is a circle."""
@@ -270,11 +270,6 @@ class Project:
         nothing that is made of all; its value can be compared, and is not changed."""
         assert not keywords
         return self._memory.by_file(self, look, arguments)
-
-    def by_name(self, make: Callable[[Project, str], _Value], name: str) -> _Value:
-        """What a function of a module makes of a name; see `by_file`. A single check does not keep it."""
-        made: _Value = self._memory.by_name(self, make, name)
-        return made
 
     def by_name(self, make: Callable[[Project, str], _Value], name: str) -> _Value:
         """What a function of a module makes of a name; see `by_file`. A single check does not keep it."""
@@ -613,6 +608,8 @@ class Project:
             found = self.member(module.file, name, hops - 1).symbol
             if found.kind != "missing":
                 return found
+            if name in module.file.names:
+                return UNKNOWN  # it is lost further on, which is said there
         return Symbol("missing", file, name=f"{file.module}.{name}")
 
     # Classes

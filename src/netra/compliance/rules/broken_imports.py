@@ -217,8 +217,10 @@ def _is_put_there(project: Project, broken: _Broken) -> bool:
     if broken.file.path in test_inputs(project) or project.table(_puts).get(broken.missing):
         return True
     parts = broken.missing.split(".")
-    above = {".".join(parts[:length]) for length in range(2, len(parts) + 1)}
-    return not project.built.isdisjoint({*above, f".{parts[-1]}"})
+    if f".{parts[-1]}" in project.built:
+        return True
+    named = (".".join(parts[:length]) for length in range(2, len(parts) + 1))
+    return any(each in project.built and project.module(broken.file, each).kind == "missing" for each in named)
 
 
 def _is_generated(name: str) -> bool:

@@ -224,9 +224,11 @@ def test_what_the_script_that_builds_or_packs_it_speaks_of_is_not_missing(tmp_pa
 
         with open("app/core/figures.py", "w") as file:
             file.write("x = 1")
-        setup(packages=find_packages(exclude=["app.server*"]), ext_modules=[Extension("app.core.ticker", [])])
+        packages = ["app.core", *find_packages(exclude=["app.server*"])]
+        setup(packages=packages, ext_modules=[Extension("app.core.ticker", [])])
     """
     text = "import app.server.main\nimport app.core.ticker\nfrom app.core import figures\n"
     files = {**APP, "setup.py": setup, "app/main.py": text}
     assert ids(check(tmp_path, files, IMPORTS)) == []
-    assert len(ids(check(tmp_path, {"setup.py": ""}, IMPORTS))) == 3
+    assert ids(check(tmp_path, {"app/more.py": "import app.core.hours\n"}, IMPORTS)) == ["SSOT201"]
+    assert len(ids(check(tmp_path, {"setup.py": ""}, IMPORTS))) == 4

@@ -168,3 +168,9 @@ def test_what_a_package_exports_is_not_known_when_its_list_is_computed(tmp_path:
     files = {**APP, "app/all.py": f"from app.core import clock\nfrom app.core.clock import *\n\n__all__ = []\n{more}\n"}
     files |= {"app/front.py": "from app.all import *\n", "app/main.py": "from app.front import Clock\n"}
     assert ids(check(tmp_path, files, IMPORTS)) == []
+
+
+def test_a_name_that_is_lost_behind_a_star_is_reported_where_it_is_lost(tmp_path: Path) -> None:
+    files = {**APP, "app/all.py": "from app.inner import *\n", "app/inner.py": "from app.time import Clock\n"}
+    files["app/main.py"] = "from app.all import Clock\n"
+    assert [each.place.path for each in check(tmp_path, files, IMPORTS).findings] == ["app/inner.py"]
