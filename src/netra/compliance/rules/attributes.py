@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, Read
 from netra.compliance.importers import classes_named
+from netra.compliance.inputs_of_tests import inputs_of_tests
 from netra.compliance.naming import is_test_data, is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.receivers import Receiver, Receivers, given, receivers
 from netra.compliance.rule import Finding, Place, Rule, Severity
 from netra.compliance.support_code import is_for_tests
-from netra.compliance.test_inputs import test_inputs
 
 _OF_PROPERTIES = {"getter", "setter", "deleter"}
 """Read by decorators, in a class body where the name is a property."""
@@ -50,7 +50,7 @@ def _find(project: Project) -> CheckedReads:
     every = [found for _, found in project.by_file(_look) if found.reads]
     findings = [each for found in every for each in found.findings]
     if findings:
-        inputs = test_inputs(project)
+        inputs = inputs_of_tests(project)
         findings = [each for each in findings if each.place.path not in inputs]
     return CheckedReads(findings, sum(each.reads for each in every), sum(each.checked for each in every))
 

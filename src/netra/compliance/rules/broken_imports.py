@@ -16,10 +16,10 @@ from functools import lru_cache
 from netra.compliance.config import Config
 from netra.compliance.facts import MODULE, How, Import
 from netra.compliance.graph import exactly
+from netra.compliance.inputs_of_tests import inputs_of_tests
 from netra.compliance.naming import is_shown, is_test_data, is_vendored
 from netra.compliance.project import File, Project, Symbol
 from netra.compliance.rule import Finding, Place, Rule, Severity
-from netra.compliance.test_inputs import test_inputs
 
 AGAIN = "is imported here too"
 """Said of further lines of a file that ask for the same missing thing."""
@@ -214,7 +214,7 @@ def _may_be_compiled(project: Project, file: File, name: str) -> bool:
 def _is_put_there(project: Project, broken: _Broken) -> bool:
     """Whether what is missing is there when it is asked for: a test has put it there, a module has, or a build has by
     what its script says (or leaves it out together with who asks)."""
-    if broken.file.path in test_inputs(project) or project.table(_puts).get(broken.missing):
+    if broken.file.path in inputs_of_tests(project) or project.table(_puts).get(broken.missing):
         return True
     parts = broken.missing.split(".")
     if f".{parts[-1]}" in project.built:

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 
 from netra.compliance.config import Config
 from netra.compliance.graph import Cycle, graph, places
+from netra.compliance.inputs_of_tests import inputs_of_tests
 from netra.compliance.naming import is_by_others
 from netra.compliance.project import Project
 from netra.compliance.rule import Finding, Rule, Severity
-from netra.compliance.test_inputs import test_inputs
 
 _MOST_NAMED = 12
 """Members that are named in a detail."""
 
 
 def _find(project: Project, config: Config) -> Iterator[Finding]:
-    inputs = test_inputs(project)
+    inputs = inputs_of_tests(project)
     for cycle in graph(project).cycles:
         if not all(is_by_others(each.path) or each.facts.generated or each.path in inputs for each in cycle.members):
             yield _finding(cycle)

@@ -16,7 +16,7 @@ _COLLECTED = re.compile(r"^(?:conftest|__main__|_*test.*|.*tests?|run_?tests|set
 """Names of files that are run as they are."""
 
 
-def test_inputs(project: Project) -> frozenset[str]:
+def inputs_of_tests(project: Project) -> frozenset[str]:
     """Their paths. Files that lie in the tests' directory itself are not among them."""
     return project.once(_find)
 
