@@ -79,7 +79,7 @@ def check(
     continuous: Annotated[bool, Option("Watch, and print what changes.")] = False,
     interval: Annotated[
         float, Option("With --continuous: wait so long for further changes.", metavar="S", min=0.01)
-    ] = 0.05,
+    ] = 0.02,
     fix: Annotated[bool, Option("Mend what can be mended safely.")] = False,
     unsafe: Annotated[bool, Option("With --fix: also what should be reviewed.")] = False,
     diff: Annotated[bool, Option("Print what --fix would change, and change nothing.")] = False,
