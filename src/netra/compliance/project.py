@@ -311,7 +311,9 @@ class Project:
             each.clear()
 
     def renewed(self) -> Project:
-        """The same files, of which some have other facts."""
+        """The same files, of which some have other facts. This one is not asked again."""
+        for known in (self._companions, self._ancestry, self._taken):
+            known.clear()
         other = copy.copy(self)
         other._forgotten = []
         other._companions = {}
