@@ -249,6 +249,7 @@ class _Parts:
 
     Args:
         first: the number as a reader of the first file's part; the others follow.
+        last: what was made last.
     """
 
     arguments: tuple[Any, ...]
@@ -256,6 +257,7 @@ class _Parts:
     changed: int
     values: list[Any]
     stale: set[int]
+    last: Any = None
 
 
 class _Readers:
@@ -524,7 +526,9 @@ class WatchSession(Memory):
         _ask_nothing(look, asked)
         self._readers.reads(parts.first + number, read)
         if value != parts.values[number]:
-            parts.values[number] = value
+            # Most files have nothing of most things, which is in memory once.
+            parts.last = parts.last if value == parts.last else value
+            parts.values[number] = parts.last
             parts.changed = self._now
         parts.stale.discard(number)
 
