@@ -14,219 +14,18 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, zip_longest
+from itertools import count
 from typing import Any, Final
 
-from msgspec import structs
+from .bindings import Names
+from .facts import FileFacts
+from .memory import Maker, Memory, T, Table
+from .project import File, Project
+from .seen import Known, Note, ReadTrace, SeenFile, SeenNames, SeenRows
 
-from .bindings import Names, codes
-from .facts import Assignment, Class, FileFacts, Import
-from .memory import Maker, Memory, Rows, T, Table
-from .project import File, Project, Symbol
-
-Note = int
-"""The hash of something that is known: a file; a table and a name in it, or all that have several rows; a file and a
-name that is bound there; a file, a table of its facts and a row there, apart from where that stands; something that the
-project found out."""
-_SHARED: Final = object()
 _BUCKETS: Final = 1 << 16
-
-
-class _Trace:
-    """What is read: by the innermost of what is being made."""
-
-    __slots__ = ("asked", "derived", "open", "reading")
-
-    def __init__(self) -> None:
-        self.reading: set[Note] | None = None
-        self.asked: dict[Maker, tuple[Any, ...]] = {}
-        self.open: list[tuple[Note, set[Note]]] = []
-        """What the project is finding out, and what was being read around it."""
-        self.derived: Callable[[Note, set[Note]], None] = lambda note, read: None
-
-    def begin(self, note: Note) -> None:
-        """Something is being found out."""
-        if (reading := self.reading) is not None:
-            self.open.append((note, reading))
-            self.reading = set()
-
-    def end(self, note: Note, *, kept: bool) -> None:
-        """It is found out, and was read itself; what is not kept was read for what is around it."""
-        if (read := self.reading) is not None:
-            began, around = self.open.pop()
-            assert began == note
-            self.reading = around
-            if kept:
-                self.derived(note, read)
-                around.add(note)
-            else:
-                around |= read
-
-
-class _Known(dict[Any, Any]):
-    """What the project finds out, and keeps as long as a check: who asks reads what was read for it."""
-
-    __slots__ = ("_trace", "_what")
-
-    def __init__(self, trace: _Trace, what: str) -> None:
-        super().__init__()
-        self._trace = trace
-        self._what = what
-
-    def get(self, key: Any, default: Any = None, /) -> Any:
-        known = key in self
-        return self[key] if known else default
-
-    def __contains__(self, key: object) -> bool:
-        known = super().__contains__(key)
-        note = hash((self._what, key))
-        if not known:
-            self._trace.begin(note)
-        elif (reading := self._trace.reading) is not None:
-            reading.add(note)
-        return known
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._trace.end(hash((self._what, key)), kept=True)
-
-    def pop(self, key: Any, default: Any = None, /) -> Any:
-        """What was missing is found out, and not kept."""
-        self._trace.end(hash((self._what, key)), kept=False)
-        return default
-
-
-class _SeenFile(File):
-    """A file that says when it is read."""
-
-    __slots__ = ("_facts", "_names", "note", "number", "trace")
-    trace: _Trace
-    number: int
-    """Its place among the files."""
-    note: Note
-    _facts: FileFacts
-    _names: Names
-
-    def _get_facts(self) -> FileFacts:
-        if (reading := self.trace.reading) is not None:
-            reading.add(self.note)
-        return self._facts
-
-    def _set_facts(self, facts: FileFacts) -> None:
-        self._facts = facts
-
-    def _get_names(self) -> Names:
-        return self._names
-
-    def _set_names(self, names: Names) -> None:
-        self._names = names
-
-    def class_shape(self, index: int) -> Class:
-        return self._row("classes", index, self._facts.classes)
-
-    def import_shape(self, index: int) -> Import:
-        return self._row("imports", index, self._facts.imports)
-
-    def value_shape(self, index: int) -> Assignment:
-        return self._row("assignments", index, self._facts.assignments)
-
-    def _row(self, table: str, index: int, rows: list[T]) -> T:
-        if (reading := self.trace.reading) is not None:
-            reading.add(hash((self, table, index)))
-        return rows[index]
-
-    def take(self, facts: FileFacts) -> set[Note]:
-        """Take other facts. Which parts of what was known of the file are others now, itself among them."""
-        before, bound = self._facts, self._names.codes()
-        self._facts = facts
-        self.seen = defaultdict(list)  # copies of the file share the one before
-        self._names = _SeenNames(self)
-        now = self._names.codes()
-        changed = {hash((self, name)) for name in {*bound, *now} if bound.get(name) != now.get(name)}
-        changed.add(self.note)
-        for table, shape in _SHAPES.items():
-            rows = zip_longest(getattr(before, table), getattr(facts, table))
-            changed |= {hash((self, table, at)) for at, (old, new) in enumerate(rows) if shape(old) != shape(new)}
-        return changed
-
-    facts = property(_get_facts, _set_facts)
-    names = property(_get_names, _set_names)
-
-
-class _SeenNames(Names):
-    """Names that say which of them are looked up."""
-
-    __slots__ = ("_trace", "_whole")
-
-    def __init__(self, file: _SeenFile) -> None:
-        super().__init__(file)
-        self._trace = file.trace
-        self._whole = file.note
-        self._bound = codes(file)  # now, so that it is not taken for something that is read
-
-    def __getitem__(self, name: str) -> list[Symbol]:
-        self._note(hash((self._file, name)))
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None, /) -> Any:
-        self._note(hash((self._file, name)))
-        return super().get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        self._note(hash((self._file, name)))
-        return super().__contains__(name)
-
-    def __iter__(self) -> Iterator[str]:
-        self._note(self._whole)
-        return super().__iter__()
-
-    def __len__(self) -> int:
-        self._note(self._whole)
-        return super().__len__()
-
-    def items(self) -> ItemsView[str, list[Symbol]]:
-        self._note(self._whole)
-        return super().items()
-
-    def defined(self) -> Iterator[tuple[str, int]]:
-        self._note(self._whole)
-        return super().defined()
-
-    def several(self) -> Iterator[tuple[str, list[Symbol]]]:
-        self._note(self._whole)
-        return super().several()
-
-    def _locals(self) -> dict[tuple[int, str], Symbol]:
-        self._note(self._whole)
-        return super()._locals()
-
-    def _note(self, what: Note) -> None:
-        if (reading := self._trace.reading) is not None:
-            reading.add(what)
-
-
-def _class_shape(row: Class | None) -> Hashable:
-    if row is None:
-        return None
-    members = tuple(structs.replace(each, line=0) for each in row.members)
-    return structs.astuple(structs.replace(row, line=0, end=0, digest="", members=[])), members
-
-
-def _line_apart(row: Import | Assignment | None) -> Hashable:
-    if row is None:
-        return None
-    if isinstance(row, Import):
-        return structs.replace(row, line=0, end=0, column=0)
-    return structs.replace(row, line=0)
-
-
-_SHAPES: Final[dict[str, Callable[[Any], Hashable]]] = {
-    "classes": _class_shape,
-    "imports": _line_apart,
-    "assignments": _line_apart,
-}
 
 
 @dataclass(slots=True, eq=False)
@@ -311,58 +110,12 @@ class _Readers:
 _NOTHING: Final[array[Note]] = array("q")
 
 
-class _SeenRows(Rows):
-    """Rows that say which of them are asked for."""
-
-    def __init__(
-        self, trace: _Trace, rows: Callable[[File], Iterable[tuple[Hashable, Any]]], files: Iterable[File]
-    ) -> None:
-        self._trace = trace
-        self._make = rows
-        reading, trace.reading = trace.reading, None
-        super().__init__(files, rows)
-        trace.reading = reading
-
-    def get(self, name: Hashable) -> Sequence[tuple[File, Any]]:
-        if (reading := self._trace.reading) is not None:
-            reading.add(hash((self._make, name)))
-        return super().get(name)
-
-    def shared(self) -> Iterator[Sequence[tuple[File, Any]]]:
-        if (reading := self._trace.reading) is not None:
-            reading.add(hash((self._make, _SHARED)))
-        return super().shared()
-
-    def of(self, file: File) -> dict[Hashable, list[Any]]:
-        """The rows of a file, by name."""
-        rows: dict[Hashable, list[Any]] = defaultdict(list)
-        for name, row in self._make(file):
-            rows[name].append(row)
-        return rows
-
-    def update(self, file: File, before: dict[Hashable, list[Any]]) -> set[Note]:
-        """Take the rows of a file that had others before; what is known otherwise now."""
-        now = self.of(file)
-        changed: set[Note] = set()
-        for name in {*before, *now}:
-            if before.get(name) != now.get(name):
-                changed.add(hash((self._make, name)))
-                known = super().get(name)
-                pairs = [pair for pair in known if pair[0] is not file]
-                pairs += [(file, row) for row in now.get(name, ())]
-                pairs.sort(key=lambda pair: pair[0].path)
-                self.put(name, pairs)
-                if len(known) > 1 or len(pairs) > 1:
-                    changed.add(hash((self._make, _SHARED)))
-        return changed
-
-
 class WatchSession(Memory):
     """See the module."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._trace = _Trace()
+        self._trace = ReadTrace()
         self._frame: object = None
         self._project: Project | None = None
         self._begin_anew()
@@ -372,7 +125,7 @@ class WatchSession(Memory):
         self._wholes: dict[Maker, _Whole] = {}
         self._parts: dict[Maker, _Parts] = {}
         self._named: dict[tuple[Maker, str], Any] = {}
-        self._tables: dict[Maker, _SeenRows] = {}
+        self._tables: dict[Maker, SeenRows] = {}
         self._readers = _Readers()
         self._trace.derived = self._readers.derive
         self._files = count()
@@ -412,7 +165,7 @@ class WatchSession(Memory):
         self._now += 1
         changed: set[Note] = set()
         for file, facts in fresh:
-            assert isinstance(file, _SeenFile)
+            assert isinstance(file, SeenFile)
             before = [(table, table.of(file)) for table in self._tables.values()]
             changed |= file.take(facts)
             for table, rows in before:
@@ -429,7 +182,7 @@ class WatchSession(Memory):
     def file(self, path: str, facts: FileFacts, package_root: str, module: str, is_package: bool) -> File:
         """A file that says when it is read."""
         seen = self._seen.setdefault(id(facts), defaultdict(list))
-        file = _SeenFile(path, facts, package_root, module, is_package, seen=seen)
+        file = SeenFile(path, facts, package_root, module, is_package, seen=seen)
         file.trace = self._trace
         file.number = next(self._files)
         file.note = hash(file)
@@ -437,12 +190,12 @@ class WatchSession(Memory):
 
     def names(self, file: File) -> Names:
         """Names that say which of them are looked up."""
-        assert isinstance(file, _SeenFile)
-        return _SeenNames(file)
+        assert isinstance(file, SeenFile)
+        return SeenNames(file)
 
     def known(self, what: str) -> dict[Any, Any]:
         """See `Project.knows`."""
-        return _Known(self._trace, what)
+        return Known(self._trace, what)
 
     def once(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> Any:
         """See `Project.once`."""
@@ -473,7 +226,7 @@ class WatchSession(Memory):
         """See `Project.table`."""
         known = self._tables.get(rows)
         if known is None:
-            known = self._tables[rows] = _SeenRows(self._trace, rows, project.files)
+            known = self._tables[rows] = SeenRows(self._trace, rows, project.files)
         return known
 
     def _whole(self, project: Project, make: Maker, arguments: tuple[Any, ...]) -> _Whole:
