@@ -166,6 +166,8 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
         printer = Printer(as_json=as_json)
         outcome = watched.outcome()
         printer.first(outcome)
+        code = outcome.code
+        del outcome  # and the tables of its project, before there are others
         sys.stdout.flush()
         milliseconds = max(1, int(interval * 1000))
         for changes in changes_of(
@@ -185,17 +187,19 @@ def watch(request: Request, interval: float, *, as_json: bool = False) -> int:
                 continue
             began = time.perf_counter()
             try:
-                done = _follow(watched, changes)
-                outcome = watched.outcome() if done else outcome
+                if not _follow(watched, changes):
+                    continue
+                outcome = watched.outcome()
             except (ConfigError, OSError) as error:
                 complain(str(error))  # a configuration that is half written; the next change may mend it
                 continue
-            if done:
-                printer.next(outcome, time.perf_counter() - began)
-                sys.stdout.flush()
+            printer.next(outcome, time.perf_counter() - began)
+            code = outcome.code
+            del outcome
+            sys.stdout.flush()
     if not as_json:
         typer.echo("Stopped.")
-    return outcome.code
+    return code
 
 
 def _follow(watched: Watched, changes: set[tuple[Change, str]]) -> bool:
