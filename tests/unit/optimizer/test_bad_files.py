@@ -118,6 +118,18 @@ async def test_the_agent_names_the_line_and_offers_to_skip(tmp_path: Path) -> No
     assert "1 line(s) could not be read" in (report.text or "")
 
 
+def test_a_line_end_of_another_kind_is_told_and_not_offered_to_be_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_bytes((USAGE / "anthropic-console.csv").read_bytes() + b"\r")
+    work = workspace(path)
+    try:
+        told = work.profile_usage()["problem"]
+    finally:
+        work.close()
+    assert "line end" in told["hint"]
+    assert not told["skippable"]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=600), name=st.sampled_from(["u.csv", "u.jsonl", "u.json", "u.parquet"]))
 def test_no_bytes_whatever_break_the_reader(tmp_path: Path, data: bytes, name: str) -> None:

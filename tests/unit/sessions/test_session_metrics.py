@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -352,14 +353,24 @@ def _seconds(kind: type[DatabaseSessionMetrics] | type[_Plain]) -> float:
     return time.perf_counter() - started
 
 
+def _share_of_plain() -> float:
+    plain = ours = float("inf")
+    for tried in range(400):  # the fastest of each: other work on the machine only adds
+        plain, ours = min(plain, _seconds(_Plain)), min(ours, _seconds(DatabaseSessionMetrics))
+        if ours < plain / 2 and tried > 20:
+            break
+    return ours / plain
+
+
 @pytest.mark.spec("session-metrics.speed")
 def test_a_thousand_take_at_most_half_the_time_of_a_plain_dataclass() -> None:
-    plain = ours = float("inf")
-    for _ in range(400):  # the fastest of each: other work on the machine only adds
-        plain, ours = min(plain, _seconds(_Plain)), min(ours, _seconds(DatabaseSessionMetrics))
-        if ours < plain / 2 and _ > 20:
-            break
-    assert ours < plain / 2
+    # In a process of its own: counting lines slows down ours alone.
+    code = "from test_session_metrics import _share_of_plain; print(_share_of_plain())"
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert float(done.stdout) < 0.5
 
 
 @pytest.mark.spec("session-metrics.standalone")

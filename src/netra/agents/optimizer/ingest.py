@@ -168,10 +168,11 @@ def _load_csv(
         if problem is None:
             found = re.search(r"Line:\s*(\d+)", str(error))
             problem = UsageFileError(
-                "this record cannot be read as a row of the table.",
+                "this record cannot be read as a row of the table." if found else "its rows cannot be told apart.",
                 file=file.name,
                 line=int(found[1]) if found else None,
-                skippable=True,
+                hint=None if found else "Save it with the same line end everywhere (LF or CRLF) and attach it again.",
+                skippable=found is not None,
             )
         raise problem from None
     rows = _count(connection, name)
